@@ -4,11 +4,12 @@ bridge reads other people's branches. A checkout may contain a repository config
 run: core.fsmonitor, hooks, gpg.program (with log.showSignature), diff.external, textconv, filters, core.sshCommand,
 credential helpers, and any remote of a partial clone. None of them can start, because:
 
-- Only the plumbing commands in COMMANDS are run. `rev-parse`, `rev-list` (with a `--format` of ours, which asks for no
-  signature) and `cat-file` (never with `--textconv` or `--filters`) print objects and names. `diff-tree` compares trees with `--raw`, so it creates no patch and needs no
-  external diff or textconv. `hash-object --no-filters` reads one file. None of them refreshes the index or the work
-  tree, as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a commit, as `log` and `show` do
-  (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an editor.
+- Only the plumbing commands in COMMANDS are run. `rev-parse`, `rev-list` (whose `--format` asks for no signature) and
+  `cat-file` (never with `--textconv` or `--filters`) print objects and names. `diff-tree` compares trees with `--raw`,
+  so it creates no patch and needs no external diff or textconv. `hash-object --no-filters` reads one file. None of them
+  refreshes the index or the work tree, as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a
+  commit, as `log` and `show` do (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an
+  editor.
 - git would only use a transport for an object that a partial clone lacks. GIT_NO_LAZY_FETCH prevents that. In a git
   that does not know this variable, the empty GIT_ALLOW_PROTOCOL, which no configuration overrides, refuses every
   protocol.

@@ -7,8 +7,9 @@ Dates order nothing: a clock may have gone back.
 
 import os
 import re
+import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
@@ -19,10 +20,11 @@ SHORT: Final = 10
 LARGEST: Final = 2**24
 """How many bytes a version may have to be read."""
 _MOST: Final = 2**28  # how many bytes git may print for one question
-_FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at"
-_FIELDS: Final = 4  # the zero bytes in a line of this format
+_FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%ct"
+_FIELDS: Final = 5  # the zero bytes in a line of this format
 _FILES: Final = frozenset({b"100644", b"100755"})  # the modes of regular files
-_BATCH: Final = 2**25  # how many bytes of files are asked for at once
+_FEWER: Final = 8  # how many files a folder must have to be followed as a whole
+_BATCH: Final = 2**22  # how many bytes of files are asked for at once
 
 Key = TypeVar("Key")
 Part = TypeVar("Part")
@@ -30,12 +32,16 @@ Same: TypeAlias = Callable[[Part, Part], bool]
 
 
 class Commit(NamedTuple):
-    """A commit: who has written it, by name and address, and when (in seconds since 1970)."""
+    """A commit: who has written it, by name and address, and when (in seconds since 1970).
+
+    `committed` is later than `time` if the commit was amended, rebased or picked.
+    """
 
     id: str
     author: str
     email: str
     time: int
+    committed: int = 0
 
     @property
     def short(self) -> str:
@@ -122,12 +128,13 @@ def origins(
     `changes` are newest first. `parts` has the parts of each version; versions without an entry cannot be read.
     """
     found: dict[Key, Change] = {}
-    left = dict(now)
-    for change in changes:
-        child = parts.get(change.blob or "")
+    listed, left = list(changes), dict(now)
+    earlier = {change.blob: change.before for change in reversed(listed) if change.blob not in parts}
+    for change in listed:
+        child = parts.get(change.blob) if change.blob else None
         if child is None or change.is_taken:
             continue
-        before = [parts[one] for one in change.before if one in parts]
+        before = [parts[one] for one in _readable(change.before, parts, earlier)]
         for key, part in [*left.items()]:
             if (
                 key in child
@@ -141,29 +148,83 @@ def origins(
     return found
 
 
+def before_of(change: Change, changes: Iterable[Change], readable: Container[str | None]) -> tuple[str, ...]:
+    """Return the versions before a change; instead of one that cannot be read, the versions before that."""
+    if all(one in readable for one in change.before):
+        return change.before
+    earlier = {one.blob: one.before for one in changes if one.blob not in readable}
+    return tuple(_readable(change.before, readable, earlier))
+
+
+def _readable(
+    versions: Iterable[str], readable: Container[str | None], earlier: Mapping[str | None, tuple[str, ...]]
+) -> Iterator[str]:
+    """Yield versions; instead of one that cannot be read, the versions before it."""
+    left, seen = [*versions], set[str]()
+    while left:
+        version = left.pop(0)
+        if version in readable:
+            yield version
+        elif version not in seen:
+            seen.add(version)
+            left += earlier.get(version, ())
+
+
 def contents(repository: Repository, blobs: Iterable[str], sizes: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield the content of each blob. With `sizes`, stop before the blobs have more bytes in all than that."""
     asked = list(dict.fromkeys(blobs))
-    if not asked:
-        return
+    batches = _batches(repository.ask("cat-file", "--batch-check", feed=asked), sizes) if asked else iter(())
+    following = _Reading(repository, next(batches, []))
+    while following.blobs:
+        # git prints the next files while the caller parses these.
+        data, following = following.get(), _Reading(repository, next(batches, []))
+        yield from _split(data)
+
+
+def _batches(sizes: bytes, most: int | None) -> Iterator[list[str]]:
     total, batch, pending = 0, 0, list[str]()
-    for line in repository.ask("cat-file", "--batch-check", feed=asked).splitlines():
+    for line in sizes.splitlines():
         blob, kind, *size = line.decode().split(" ")
         if kind != "blob" or int(size[0]) > LARGEST:
             continue  # not a file that anyone reads, or missing, as in a partial clone
         total, batch = total + int(size[0]), batch + int(size[0])
-        if sizes is not None and total > sizes:
+        if most is not None and total > most:
             break
         if batch > _BATCH and pending:
-            yield from _read(repository, pending)
+            yield pending
             batch, pending = int(size[0]), []
         pending.append(blob)
     if pending:
-        yield from _read(repository, pending)
+        yield pending
 
 
-def _read(repository: Repository, blobs: list[str]) -> Iterator[tuple[str, bytes]]:
-    data, at = repository.ask("cat-file", "--batch", feed=blobs), 0
+class _Reading:
+    """Reads several files in the background."""
+
+    def __init__(self, repository: Repository, blobs: list[str]) -> None:
+        self.blobs: Final = blobs
+        self._repository: Final = repository
+        self._data: bytes | BaseException = b""
+        self._thread: Final = threading.Thread(target=self._read, daemon=True)
+        if blobs:
+            self._thread.start()
+
+    def get(self) -> bytes:
+        """Return what git prints."""
+        self._thread.join()
+        if isinstance(self._data, BaseException):
+            raise self._data
+        return self._data
+
+    def _read(self) -> None:
+        try:
+            self._data = self._repository.ask("cat-file", "--batch", feed=self.blobs)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            self._data = error
+
+
+def _split(data: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 0
     while (end := data.find(b"\n", at)) > 0:
         blob, kind, *size = data[at:end].decode().split(" ")
         begin, at = end + 1, end + 1
@@ -278,13 +339,22 @@ class _Follower:
     def _listed(self, starts: list[str], paths: list[str]) -> list[_Listed]:
         """Return the commits that may change a file, newest first, and never a parent before its child."""
         words = ("--topo-order", "--full-history", "--parents", "--encoding=UTF-8", *self._most, _FORMAT)
-        lines = self._repository.ask("rev-list", *words, *starts, "--", *paths).split(b"\n")
+        lines = self._repository.ask("rev-list", *words, *starts, "--", *self._places(paths)).split(b"\n")
         listed = []
         for line in lines:
             if line.count(b"\0") == _FIELDS:  # a line above each has only the id
-                commit, parents, name, email, time = line.decode(errors="replace").split("\0")
-                listed.append(_Listed(Commit(commit, name, email, _seconds(time)), tuple(parents.split())))
+                commit, parents, name, email, *times = line.decode(errors="replace").split("\0")
+                listed.append(_Listed(Commit(commit, name, email, *map(_seconds, times)), tuple(parents.split())))
         return listed
+
+    def _places(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the paths, or their folders if these are fewer: git compares each name with all that it is given.
+
+        With a limit on commits, others in a folder may not count.
+        """
+        folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 - names in git
+        is_few = len(folders) * _FEWER < len(paths) and "" not in folders and not self._most
+        return sorted(folders) if is_few else paths
 
     def _before(self, listed: list[_Listed], paths: frozenset[str]) -> Mapping[str, list[_Side]]:
         """Return, for each commit and each of its parents, the files that differ there."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Rules, SecretValue
+from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Revision, Rules, SecretValue
 from bridge_providers.sops import cipher, creation, files, metadata, recipients, skeleton, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.tree import Tree
@@ -43,6 +43,22 @@ def _outline(store: str, content: bytes) -> Outline:
     }
     rules = Rules(tuple(metadata.readers(stored.metadata)), _settings(block))
     return Outline(leaves, rules, metadata.revision(content, block.last_modified), block.mac.encode())
+
+
+def in_clear(path: str, content: bytes) -> Outline | None:
+    """Return what a file shows that is not encrypted; None if sops has written it, or if it is damaged."""
+    store = stores.store_of(path)
+    try:
+        files.check_size(content)
+        documents = stores.load_clear(content, store)
+    except ProviderError:
+        return None
+    leaves = {
+        (number, () if store == stores.BINARY else keys): leaf
+        for number, document in enumerate(documents)
+        for keys, leaf in _leaves(document, ())
+    }
+    return Outline(leaves, Rules((), {}), Revision(""))
 
 
 def _leaves(node: Tree, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Leaf]]:
