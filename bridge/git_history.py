@@ -24,7 +24,7 @@ _FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%ct"
 _FIELDS: Final = 5  # the zero bytes in a line of this format
 _FILES: Final = frozenset({b"100644", b"100755"})  # the modes of regular files
 _FEWER: Final = 8  # how many files a folder must have to be followed as a whole
-_BATCH: Final = 2**22  # how many bytes of files are asked for at once
+_BATCH: Final = 2**25  # how many bytes of files are asked for at once
 
 Key = TypeVar("Key")
 Part = TypeVar("Part")
@@ -218,7 +218,7 @@ class _Reading:
 
     def _read(self) -> None:
         try:
-            self._data = self._repository.ask("cat-file", "--batch", feed=self.blobs)
+            self._data = self._repository.ask("cat-file", "--batch", "--buffer", feed=self.blobs)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self._data = error
 

@@ -10,6 +10,7 @@ from typing import Final
 from tests.bench import external_secrets, far
 from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
+from tests.bench.long_review import LongReview
 from tests.bench.measure import Command, Contest
 from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
 from tests.bench.scan import Gigabyte
@@ -172,6 +173,13 @@ def check(stage: Stage) -> Contest:
     return _start(stage, "`bridge check staging` over `python -c pass`", "-", "check", "staging", "--config", config)
 
 
+def review(stage: Stage) -> Contest:
+    """A change of 50 files, with 5,000 commits to search for values that come back."""
+    long = LongReview(stage)
+    title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
+    return Contest(title, long.ours, long.theirs, "2")
+
+
 def _start(stage: Stage, title: str, aim: str, *arguments: str | Path) -> Contest:
     nothing = Command([stage.installed.python, "-c", "pass"], stage.environ)
     return Contest(title, stage.bridge(*arguments), nothing, aim, as_difference=True)
@@ -188,6 +196,7 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
     "scan": scan_files,
+    "review": review,
     "scaleway-known": scaleway_known,
     "scaleway-documents": scaleway_documents,
     **{
