@@ -10,7 +10,7 @@ from bridge.config.names import did_you_mean
 from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.provider import Context, VersionLister
 from bridge.report import streams
-from bridge.report.history import Row, Stored, Written, history_data, history_text
+from bridge.report.history import DocumentVersions, LastWrite, Row, history_data, history_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.style import style_of
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
 def _elsewhere(
     environment: Environment, files: GitFiles, run: Run, name: str | None, errors: list[BridgeError]
-) -> tuple[list[Stored], Written | None]:
+) -> tuple[list[DocumentVersions], LastWrite | None]:
     """Return what the stores and the cluster know. What fails is left out, and its error is added to `errors`."""
     from bridge.run.written import last_write  # noqa: PLC0415 - start-up: git alone needs no cluster
 
@@ -58,7 +58,7 @@ def _elsewhere(
     cluster = None
     try:
         newest, keys = last_write(environment, run)
-        cluster = Written(newest, {key: moment for key, moment in keys.items() if _is_of(files, key, name)})
+        cluster = LastWrite(newest, {key: moment for key, moment in keys.items() if _is_of(files, key, name)})
     except BridgeError as error:
         errors.append(error)
     return stores, cluster
@@ -68,7 +68,9 @@ def _is_of(files: GitFiles, key: str, name: str | None) -> bool:
     return name is None or name in files.names.variables_of(key)
 
 
-def _stores(environment: Environment, files: GitFiles, run: Run, errors: list[BridgeError]) -> Iterator[Stored]:
+def _stores(
+    environment: Environment, files: GitFiles, run: Run, errors: list[BridgeError]
+) -> Iterator[DocumentVersions]:
     """Yield the versions of each document that is in a store which lists them."""
     context = Context(environment.base, run.environ, run.deadline)
     for reference in documents(environment):
@@ -77,7 +79,7 @@ def _stores(environment: Environment, files: GitFiles, run: Run, errors: list[Br
             if isinstance(session, BridgeError):
                 raise session
             if isinstance(session, VersionLister):
-                yield Stored(str(reference), tuple(session.versions(reference.path)))
+                yield DocumentVersions(str(reference), tuple(session.versions(reference.path)))
         except BridgeError as error:
             errors.append(at_reference(reference, error))
         finally:
@@ -117,5 +119,6 @@ def _unknown(environment: Environment, files: GitFiles, name: str) -> ConfigErro
         for named in files.names.of(trail.reference, trail.now).values()
         for one in (named.label, *named.variables)
     }
-    hint = did_you_mean(name, known) or f"list all with `bridge history {environment.name}`"
-    return ConfigError(Problem(environment.name, "no file in git has ever had a value of this name", hint))
+    everything = f"list all with `bridge history {environment.name}`"
+    message = "no file in git has ever had a value of this name"
+    return ConfigError(Problem(environment.name, message, did_you_mean(name, known) or everything))

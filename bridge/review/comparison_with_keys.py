@@ -7,11 +7,11 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.git_history import contents
 from bridge.provider import DataKey, Outline, SecretValue, Unsealer
-from bridge.review.exposure import Verdict
+from bridge.review.exposure import KeyVerdict
 from bridge.review.trails import NOW, Place, Trail
 
 
-class Comparison:
+class KeyComparison:
     """Compares with the keys that a run has. A version that none of them opens stays unknown."""
 
     def __init__(self, sessions: Mapping[Reference, Unsealer]) -> None:
@@ -19,23 +19,25 @@ class Comparison:
         self._keys: Final[dict[tuple[Reference, frozenset[str]], DataKey | None]] = {}
         self.errors: Final[list[BridgeError]] = []
 
-    def compare(self, trail: Trail, place: Place, versions: Sequence[str]) -> Verdict:
+    def compare(self, trail: Trail, place: Place, versions: Sequence[str]) -> KeyVerdict:
         """Return whether any of the versions has the present data key, or the present value at a place."""
         now = self._key(trail, NOW)
         value = self._values(trail, NOW, place)
         if now is None or value is None:
-            return Verdict.UNKNOWN
+            return KeyVerdict.UNKNOWN
         verdicts = {self._one(trail, place, version, now, value) for version in versions}
-        order = (Verdict.SAME_KEY, Verdict.SAME_VALUE, Verdict.UNKNOWN)
-        return next((verdict for verdict in order if verdict in verdicts), Verdict.DIFFERENT)
+        order = (KeyVerdict.SAME_KEY, KeyVerdict.SAME_VALUE, KeyVerdict.UNKNOWN)
+        return next((verdict for verdict in order if verdict in verdicts), KeyVerdict.DIFFERENT)
 
-    def _one(self, trail: Trail, place: Place, version: str, now: DataKey, value: tuple[SecretValue, ...]) -> Verdict:
+    def _one(
+        self, trail: Trail, place: Place, version: str, now: DataKey, value: tuple[SecretValue, ...]
+    ) -> KeyVerdict:
         other = self._values(trail, version, place)
         if other is None:
-            return Verdict.UNKNOWN
+            return KeyVerdict.UNKNOWN
         if version not in trail.clear and (key := self._key(trail, version)) and key.same_as(now):
-            return Verdict.SAME_KEY
-        return Verdict.SAME_VALUE if _is_equal(value, other) else Verdict.DIFFERENT
+            return KeyVerdict.SAME_KEY
+        return KeyVerdict.SAME_VALUE if _is_equal(value, other) else KeyVerdict.DIFFERENT
 
     def _values(self, trail: Trail, version: str, place: Place) -> tuple[SecretValue, ...] | None:
         """Return a value; None if no key opens it, or if it was damaged or pasted from another version."""

@@ -5,7 +5,7 @@ Nobody makes the same ciphertext twice, so a value that is encrypted again never
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bridge.git_history import Change, Commit, Repository, contents, follow
+from bridge.git_history import BlobChange, Commit, Repository, contents, follow
 from bridge.review.outline_change import OutlineChange
 
 
@@ -40,7 +40,7 @@ def _fresh(document: OutlineChange) -> set[bytes]:
     return {ciphertext for value in document.values for ciphertext in value.fresh}
 
 
-def _blobs(changes: Sequence[Change]) -> Iterator[str]:
+def _blobs(changes: Sequence[BlobChange]) -> Iterator[str]:
     """Yield the ids of all versions, newest first."""
     for change in changes:
         yield from filter(None, (change.blob, *change.before))
