@@ -31,6 +31,7 @@ TOPICS: Final = (
     "sops",
     "vault",
     "scaleway",
+    "aws",
     "writing-a-provider",
     "troubleshooting",
     "performance",
