@@ -177,7 +177,7 @@ def review(stage: Stage) -> Contest:
     """A change of 50 files, with 5,000 commits to search for values that come back."""
     long = LongReview(stage)
     title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
-    return Contest(title, long.ours, long.theirs, "2")
+    return Contest(title, long.ours, long.theirs, "2.0")
 
 
 def _start(stage: Stage, title: str, aim: str, *arguments: str | Path) -> Contest:
