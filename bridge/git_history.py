@@ -493,7 +493,9 @@ class _Graph:
                 olds = self._newer(path, sides, states)
                 if not olds:
                     continue
-            yield BlobChange(one.commit, path, new, tuple(dict.fromkeys(filter(None, olds))), is_taken)
+            before = tuple(dict.fromkeys(filter(None, olds)))
+            if new or before:  # neither is a file if a link was removed
+                yield BlobChange(one.commit, path, new, before, is_taken)
 
     def _newer(self, path: str, sides: list[_Side], states: list[int]) -> list[str | None]:
         """Return the versions of those sides that have changes which the side that a merge took has not."""

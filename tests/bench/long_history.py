@@ -8,11 +8,16 @@ file.
 import base64
 import json
 import random
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+from tests.bench.measure import Command
+from tests.bench.stage import Stage
 
 COMMITS: Final = 5_000
 FILES: Final = 50
@@ -176,6 +181,28 @@ class LongHistory:
 
 
 def _time(moment: int) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415 - only while the repository is made
-
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Questions(NamedTuple):
+    """What bridge is asked about the repository."""
+
+    history: Command
+    offboard: Command
+
+
+def long_history(stage: Stage) -> tuple[Questions, Command]:
+    """Return bridge's commands, and git's for the same files. The repository is made once."""
+    folder = stage.folder / "long-history"
+    made = LongHistory(folder)
+    if not folder.exists():
+        made.build().write_environment()
+    config = folder / "config"
+    leaver = ["offboard", "staging", LEAVER, "--config", str(config)]
+    stage.environ.setdefault("GIT_PAGER", "cat")
+    offboard = shlex.join([str(word) for word in stage.bridge(*leaver).arguments])
+    ours = Questions(
+        stage.bridge("history", "staging", "--config", config),
+        Command(["/bin/sh", "-c", f"! {offboard}"], stage.environ),
+    )
+    return ours, Command(["/usr/bin/env", "git", "-C", folder, "log", "-p", "--", *made.paths], stage.environ)
