@@ -125,6 +125,13 @@ def scan_files(stage: Stage) -> Contest:
     return Contest("scan 1 GiB for 6 values in all forms, against `grep -rF -f`", gigabyte.ours, gigabyte.theirs, "1.5")
 
 
+def review(stage: Stage) -> Contest:
+    """A change of 50 files, with 5,000 commits to search for values that come back."""
+    long = LongReview(stage)
+    title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
+    return Contest(title, long.ours, long.theirs, "2.0")
+
+
 def history(stage: Stage) -> Contest:
     """A long history, read without a key; git itself prints the changes under today's names only."""
     ours, theirs = long_history(stage)
@@ -185,13 +192,6 @@ def check(stage: Stage) -> Contest:
     """`bridge check`, which asks no cluster."""
     config = ROOT / "config"
     return _start(stage, "`bridge check staging` over `python -c pass`", "-", "check", "staging", "--config", config)
-
-
-def review(stage: Stage) -> Contest:
-    """A change of 50 files, with 5,000 commits to search for values that come back."""
-    long = LongReview(stage)
-    title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
-    return Contest(title, long.ours, long.theirs, "2.0")
 
 
 def _start(stage: Stage, title: str, aim: str, *arguments: str | Path) -> Contest:
