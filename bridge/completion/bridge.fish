@@ -119,7 +119,7 @@ complete -c bridge -n '_shtab_bridge_using plan' -l recreate -x -d 'delete and r
 complete -c bridge -n '_shtab_bridge_using plan' -l show-config -d 'show ConfigMap values that come from plain files'
 complete -c bridge -n '_shtab_bridge_using plan' -l exit-code -d 'exit with 4 if something would change'
 complete -c bridge -n '_shtab_bridge_using plan; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
-complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a diff -d 'show what a change in git does, without a key, store or cluster'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a diff -d 'show what a change in git does, without a key or a cluster'
 complete -c bridge -n '_shtab_bridge_using diff' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using diff' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
 complete -c bridge -n '_shtab_bridge_using diff' -s o -l output -xka "text json markdown" -d 'format of the report (default: text)'

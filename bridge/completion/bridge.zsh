@@ -14,7 +14,7 @@ _shtab_bridge_commands() {
     check:'find errors in the files, without a cluster, network or key'
     completion:'print the script that completes commands in bash, zsh or fish'
     demo:'show bridge at work on an embedded cluster, in seconds'
-    diff:'show what a change in git does, without a key, store or cluster'
+    diff:'show what a change in git does, without a key or a cluster'
     doctor:'show why bridge does not work here: what is configured, found and reachable'
     exec:'run a command with an environment'"'"'s variables, or as a workload'"'"'s container'
     help:'show a help page, such as migrating or sops, or list them all'

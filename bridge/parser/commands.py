@@ -386,7 +386,7 @@ def _completion(command: argparse.ArgumentParser) -> None:
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "sync": ("write the sources' values to the cluster", _sync),
     "plan": ("show what sync would do, without values", _plan),
-    "diff": ("show what a change in git does, without a key, store or cluster", _diff),
+    "diff": ("show what a change in git does, without a key or a cluster", _diff),
     "check": ("find errors in the files, without a cluster, network or key", _check),
     "doctor": ("show why bridge does not work here: what is configured, found and reachable", _doctor),
     "status": ("show where each variable comes from and what the cluster has", _status),

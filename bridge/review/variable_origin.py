@@ -1,10 +1,9 @@
 """Finds where a variable's value would come from, by the names that documents show without a key."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.objects import ObjectId
 from bridge.provider import Leaf, Outline
@@ -40,7 +39,22 @@ class Origins:
 
     def __init__(self, state: Side) -> None:
         self._state: Final = state
-        self._by_name: Final[dict[Reference, Mapping[str, Leaves]]] = {}
+        self._unknown: Final[list[tuple[int, str]]] = []  # the sources whose names are not visible, with their places
+        self._fields: Final[dict[str, tuple[int, str, Leaves]]] = {}  # the first source that has each name
+        self._keys: Final[dict[tuple[ObjectId, str], dict[str, Leaves]]] = {}
+        for position, reference in enumerate(state.environment.sources if state.environment else ()):
+            self._add(position, reference)
+
+    def _add(self, position: int, reference: Reference) -> None:
+        outline, name = self._state.documents[reference].outline, str(reference)
+        if outline is None:
+            self._unknown.append((position, name))
+        elif is_manifests(outline):
+            for key, leaves in _manifest_keys(outline):
+                self._keys.setdefault(key, {})[name] = leaves
+        else:
+            for field, leaves in _by_field(outline).items():
+                self._fields.setdefault(field, (position, name, leaves))
 
     def of(self, name: str) -> Given:
         """Return where a variable's value comes from."""
@@ -48,46 +62,16 @@ class Origins:
         assert environment is not None  # only an environment has variables
         variable = environment.variables.get(name)
         if variable is not None:
-            outline = self._outline(variable.reference.document)
+            outline = self._state.documents[variable.reference.document].outline
             leaves = None if outline is None else _field(outline, variable.reference.field)
             return Given((str(variable.reference),), leaves, variable.decode)
-        return self._in_sources(name, environment)
-
-    def _in_sources(self, name: str, environment: Environment) -> Given:
-        possible: list[str] = []
-        is_known = True
-        for reference in environment.sources:
-            outline = self._outline(reference)
-            if outline is None:
-                is_known = False
-                possible.append(str(reference))
-            elif not is_manifests(outline) and (leaves := self._fields(reference, outline).get(name)):
-                return Given((*possible, str(reference)), leaves if is_known else None)
-        return Given(tuple(possible), {} if is_known else None)
+        position, source, leaves = self._fields.get(name, (len(environment.sources), "", {}))
+        possible = [other for at, other in self._unknown if at < position]
+        return Given((*possible, *filter(None, [source])), None if possible else leaves)
 
     def of_key(self, id_: ObjectId, key: str) -> Mapping[str, Leaves]:
         """Return how the manifests in documents store a key, if they show which object they are."""
-        environment = self._state.environment
-        found: dict[str, Leaves] = {}
-        for reference in environment.sources if environment else ():
-            outline = self._outline(reference)
-            leaves = _manifest_key(outline, id_, key) if outline and is_manifests(outline) else {}
-            if leaves:
-                found[str(reference)] = leaves
-        return found
-
-    def _outline(self, reference: Reference) -> Outline | None:
-        return self._state.documents[reference].outline
-
-    def _fields(self, reference: Reference, outline: Outline) -> Mapping[str, Leaves]:
-        """Return the leaves of a document by the first of their keys."""
-        if reference not in self._by_name:
-            fields: dict[str, dict[tuple[str, ...], Leaf]] = defaultdict(dict)
-            for (_, keys), leaf in outline.leaves.items():
-                if keys:
-                    fields[keys[0]][keys[1:]] = leaf
-            self._by_name[reference] = fields
-        return self._by_name[reference]
+        return self._keys.get((id_, key), {})
 
 
 def same(before: Leaves, after: Leaves) -> bool:
@@ -115,20 +99,25 @@ def _field(outline: Outline, field: str | None) -> Leaves:
     return found
 
 
-def _manifest_key(outline: Outline, id_: ObjectId, key: str) -> Leaves:
-    parts = {
-        number
-        for number, keys in outline.leaves
-        if _shows(outline, (number, ("kind",)), id_.kind) and _shows(outline, (number, ("metadata", "name")), id_.name)
-    }
-    return {
-        keys: leaf
-        for (number, keys), leaf in outline.leaves.items()
-        if number in parts and keys[:1] and keys[0] in SECTIONS and keys[1:] == (key,)
-    }
+def _by_field(outline: Outline) -> Mapping[str, Leaves]:
+    """Return the leaves of a document by the first of their keys."""
+    fields: dict[str, dict[tuple[str, ...], Leaf]] = defaultdict(dict)
+    for (_, keys), leaf in outline.leaves.items():
+        if keys:
+            fields[keys[0]][keys[1:]] = leaf
+    return fields
 
 
-def _shows(outline: Outline, place: tuple[int, tuple[str, ...]], text: str) -> bool:
-    """Whether a value is in clear and is this text."""
-    leaf = outline.leaves.get(place)
-    return leaf is not None and [value.reveal() for value in leaf.clear] == [text.encode()]
+def _manifest_keys(outline: Outline) -> Iterator[tuple[tuple[ObjectId, str], Leaves]]:
+    """Yield the keys of the objects in a document that show their kind and name."""
+    for (number, keys), leaf in outline.leaves.items():
+        if len(keys) == 2 and keys[0] in SECTIONS:
+            kind, name = (_text(outline, number, *place) for place in (("kind",), ("metadata", "name")))
+            if kind and name:
+                yield (ObjectId(kind, name), keys[1]), {keys: leaf}
+
+
+def _text(outline: Outline, number: int, *keys: str) -> str:
+    """Return a value that is in clear, which may be matched with a name of ours and is not shown."""
+    leaf = outline.leaves.get((number, keys))
+    return leaf.clear[0].reveal().decode(errors="replace") if leaf and len(leaf.clear) == 1 else ""

@@ -160,6 +160,11 @@ class LongHistory:
         content = {"id": "long", "namespace": "long", "templates": ["secret.json"], "sources": sources}
         (self.folder / "config" / "staging.yaml").write_text(json.dumps(content))
 
+    def commit_all(self, message: str) -> None:
+        """Commit what is in the folder."""
+        self._git("add", "--all")
+        self._git("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", message)
+
     def _token(self) -> str:
         data, iv, tag = (base64.b64encode(self._chance.randbytes(count)).decode() for count in (40, 32, 16))
         return f"ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:str]"

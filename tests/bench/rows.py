@@ -11,6 +11,7 @@ from tests.bench import external_secrets, far
 from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
 from tests.bench.long_history import COMMITS, FILES, long_history
+from tests.bench.long_review import LongReview
 from tests.bench.measure import Command, Contest
 from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
 from tests.bench.scan import Gigabyte
@@ -124,6 +125,13 @@ def scan_files(stage: Stage) -> Contest:
     return Contest("scan 1 GiB for 6 values in all forms, against `grep -rF -f`", gigabyte.ours, gigabyte.theirs, "1.5")
 
 
+def review(stage: Stage) -> Contest:
+    """A change of 50 files, with 5,000 commits to search for values that come back."""
+    long = LongReview(stage)
+    title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
+    return Contest(title, long.ours, long.theirs, "2.0")
+
+
 def history(stage: Stage) -> Contest:
     """A long history, read without a key; git itself prints the changes under today's names only."""
     ours, theirs = long_history(stage)
@@ -202,6 +210,7 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
     "scan": scan_files,
+    "review": review,
     "history": history,
     "offboard": offboard,
     "scaleway-known": scaleway_known,

@@ -103,7 +103,7 @@ def test_first_matching_rule_is_the_one_that_counts(folder: Folder) -> None:
         {
             "path_regex": "^staging/",
             "pgp": "ab cd,ef",
-            "kms": "arn:aws:kms:1,arn:aws:kms:2",
+            "kms": "arn:1,arn:2",
             "mac_only_encrypted": True,
         },
     ]
