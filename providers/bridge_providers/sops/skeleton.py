@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from bridge.provider import Leaf, Outline, Rules, SecretValue
-from bridge_providers.sops import cipher, metadata
+from bridge_providers.sops import cipher, files, metadata
 from bridge_providers.sops.gotime import GoTime
 
 _NAME: Final = b"lastmodified"
@@ -25,7 +25,7 @@ _known: Final[dict[tuple[str, bytes], "_Shape | None"]] = {}
 class _Shape(NamedTuple):
     """What versions with one skeleton have in common: for each leaf, the numbers of its ciphertexts, or the leaf."""
 
-    leaves: Mapping[tuple[int, tuple[str, ...]], "Leaf | tuple[int, ...]"]
+    leaves: Mapping[tuple[int, tuple[str, ...]], "Leaf | int | list[int]"]
     rules: Rules
     mac: int | None
 
@@ -37,7 +37,8 @@ def outline(store: str, content: bytes, parse: Callable[[str, bytes], Outline]) 
     begin = rest.find(b"T", rest.find(_NAME) + len(_NAME)) - _DATE
     end = begin + _TIME
     moment = GoTime.from_rfc3339(rest[begin:end].decode(errors="replace")) if rest.count(_NAME) == 1 else None
-    if moment is None or moment.year == 0 or len(rest) > _LARGEST or b"\0" in content:
+    is_usual = len(content) <= files.LIMIT and len(rest) <= _LARGEST and b"\0" not in content
+    if moment is None or moment.year == 0 or not is_usual:
         return parse(store, content)
     key = store, rest[:begin] + rest[end:]
     if (shape := _known.get(key)) is None:
@@ -47,19 +48,16 @@ def outline(store: str, content: bytes, parse: Callable[[str, bytes], Outline]) 
             _known[key] = _shape(found, tokens)
         return found
     _limit(_leaves, _MOST_LEAVES)
-    leaves = {
-        place: leaf if isinstance(leaf, Leaf) else _leaf(tokens[leaf[0]] if len(leaf) == 1 else b"", leaf, tokens)
-        for place, leaf in shape.leaves.items()
-    }
+    leaves: dict[tuple[int, tuple[str, ...]], Leaf] = {}
+    for place, part in shape.leaves.items():
+        if isinstance(part, int):  # nearly all; versions share the leaves that they have in common
+            token = tokens[part]
+            leaf = _leaves.get(token)
+            leaves[place] = leaf or _leaves.setdefault(token, Leaf((token,)))
+        else:
+            leaves[place] = part if isinstance(part, Leaf) else Leaf(tuple(tokens[number] for number in part))
     mac = b"" if shape.mac is None else tokens[shape.mac]
     return Outline(leaves, shape.rules, metadata.revision(content, moment), mac)
-
-
-def _leaf(token: bytes, numbers: tuple[int, ...], tokens: list[bytes]) -> Leaf:
-    """Return a leaf; versions share those that they have in common."""
-    if not token:
-        return Leaf(tuple([tokens[number] for number in numbers]))
-    return _leaves.get(token) or _leaves.setdefault(token, Leaf((token,)))
 
 
 def _limit(known: dict[Any, Any], most: int) -> None:
@@ -70,13 +68,14 @@ def _limit(known: dict[Any, Any], most: int) -> None:
 def _shape(found: Outline, tokens: list[bytes]) -> _Shape | None:
     """Return the shape of a file, or None if another file with its skeleton could differ in more than ciphertexts."""
     numbers = {token: number for number, token in enumerate(tokens)}
-    leaves: dict[tuple[int, tuple[str, ...]], Leaf | tuple[int, ...]] = {}
+    leaves: dict[tuple[int, tuple[str, ...]], Leaf | int | list[int]] = {}
     if len(numbers) < len(tokens) or (found.mac and found.mac not in numbers):
         return None
     for place, leaf in found.leaves.items():
         if any(_has_more(value) for value in leaf.clear) or (leaf.clear and leaf.sealed):
             return None
-        leaves[place] = leaf if leaf.clear or not leaf.sealed else tuple(numbers[token] for token in leaf.sealed)
+        places = [numbers[token] for token in leaf.sealed]
+        leaves[place] = leaf if not places else places[0] if len(places) == 1 else places
     return _Shape(leaves, found.rules, numbers[found.mac] if found.mac else None)
 
 
