@@ -9,7 +9,7 @@ the reference in front of every error.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
@@ -17,6 +17,7 @@ from bridge.exact_json import DuplicateKeyError, JsonError, Node, dump_json, par
 from bridge.secret import Kind, SecretValue
 
 __all__ = [
+    "UNVERSIONED",
     "Addressed",
     "Checker",
     "Conflict",
@@ -33,6 +34,7 @@ __all__ = [
     "KeyTracer",
     "Kind",
     "Leaf",
+    "Locator",
     "Node",
     "NotFound",
     "NumberChecker",
@@ -74,17 +76,25 @@ class Revision(NamedTuple):
     series: str = ""
 
 
+UNVERSIONED: Final = Revision("unversioned")
+"""The revision of every document in a store that keeps neither revisions nor times. `bridge plan --out` refuses it."""
+
+
 class Document(NamedTuple):
     """The result of a read: mappings (several if a file contains several), or one opaque value.
 
     `warnings` are shown in every run that reads the document. `whole` is a mapping's text exactly as stored. If the
     document is wanted as one value, `whole` is used byte for byte, and a Writer that receives it writes it.
+
+    `sha256` is the hash (in hexadecimal) of an encrypted document as it was read. Leave it empty for anything else,
+    because the hash of a value in clear can be guessed.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
     warnings: tuple[Problem, ...] = ()
     whole: SecretValue | None = None
+    sha256: str = ""
 
 
 class Context(NamedTuple):
@@ -234,6 +244,18 @@ class Addressed(Protocol):
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the URL of each server that is not the vendor's own, without sending a request."""
+        ...
+
+
+@runtime_checkable
+class Locator(Protocol):
+    """Optional, on a provider: for `bridge plan --out`, if more than the path and the server select a document."""
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        """Return what selects a document, such as `address`, `namespace`, `mount` and `path`; send no request.
+
+        It is written to a file: it must not contain a credential, nor a path that differs between machines.
+        """
         ...
 
 

@@ -5,10 +5,10 @@ import gc
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bridge import late_warnings
-from bridge.commands.arguments import folder_of, run_of
+from bridge.commands.arguments import approval_of, folder_of, run_of
 from bridge.commands.cluster_binding import offer_all
 from bridge.commands.prompts import ask, can_ask, not_confirmed
 from bridge.commands.results import PENDING, plan_result, sync_result, with_workloads
@@ -26,6 +26,9 @@ from bridge.run.apply import FirstWrite
 from bridge.run.fleet import Fleet, Member
 from bridge.run.inputs import Agreed, Run
 
+if TYPE_CHECKING:
+    from bridge.commands.approval import Approval
+
 URGENCY: Final = (
     Stopped.exit_status,
     BUG,
@@ -42,7 +45,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
     """Plan or sync each environment separately; a problem in one does not stop the others."""
     record.environment = ""  # $K8_ENV may name an environment, but the log is about all of them
     _check(args)
-    run_ = run_of(args, record)
+    approval = approval_of(args)
+    review = approval.review if approval else None
+    run_ = run_of(args, record)._replace(review=review)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = folder_of(args)
     # Reference cycles keep documents in memory; a run of one environment ends before that matters.
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace, record: Record) -> int:
     if not environments:
         raise ConfigError(Problem(str(folder), "no environments found", "create one with `bridge init`"))
     names = shard.members(environments) if shard else tuple(environments)
+    if approval and not shard:
+        approval.check_complete(names)
     logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
     try:
@@ -58,14 +65,14 @@ def run(args: argparse.Namespace, record: Record) -> int:
             for member in asked.left_out:
                 logbook.finished(member)
             # The time limit starts now, because answering may have taken a while.
-            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed))
+            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed, review=review))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
-        _report(args, names, shard, logbook, record)
+        _report(args, names, shard, logbook, record, approval=approval)
         raise
     logbook.cut_short(names, fleet.under_way())
-    status = _report(args, names, shard, logbook, record)
+    status = _report(args, names, shard, logbook, record, approval=approval)
     for kind in ("warning", "error"):
         shown = _with_environments(logbook.problems[kind], logbook.clusters)
         say(record, kind, shown, shown)
@@ -181,15 +188,23 @@ class _Logbook:
             self.problems[kind] += [(member.name, problem) for problem in group]
 
 
-def _report(
-    args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook, record: Record
+def _report(  # noqa: PLR0913 - everything that a report shows
+    args: argparse.Namespace,
+    names: Sequence[str],
+    shard: Shard | None,
+    logbook: _Logbook,
+    record: Record,
+    *,
+    approval: "Approval | None",
 ) -> int:
     """Write the report, and return the exit status of the whole run."""
     entries = [logbook.entries[name] for name in names]
     statuses = {entry["status"] for entry in entries}
     status = next((status for status in URGENCY if status in statuses), 0)
     record.cluster = logbook.cluster
-    write_fleet(record, fleet_data(entries, status, str(shard) if shard else None), args.output)
+    data = fleet_data(entries, status, str(shard) if shard else None)
+    data |= approval.report(is_in_order=status in {0, PENDING}) if approval else {}
+    write_fleet(record, data, args.output)
     return status
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.arguments import Opening, run_of
 from bridge.plan.admission import dropped, rewritten
 from bridge.report import streams
 from bridge.report.output import printable_data, write_json
@@ -13,10 +13,10 @@ from bridge.report.talk import say
 from bridge.run.plan import inspect, read_environment, with_admission
 
 
-def run(args: argparse.Namespace, record: Record) -> int:
+def run(args: argparse.Namespace, record: Record, opened: Opening) -> int:
     """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
-    run_ = run_of(args, record)
-    with read_environment(environment_of(args), run_) as (wanted, cluster):
+    run_ = run_of(args, record, opened.deadline)
+    with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
     if args.output == "json":

@@ -7,8 +7,8 @@
 
 _shtab_bridge_subparsers=(sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)
 
-_shtab_bridge_sync_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --dry-run --lock-wait --restart --wait --metrics)
-_shtab_bridge_plan_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --show-config --exit-code)
+_shtab_bridge_sync_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --plan --plan-sha256 --dry-run --lock-wait --restart --wait --metrics)
+_shtab_bridge_plan_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --out --expires --show-config --exit-code)
 _shtab_bridge_diff_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --git --exit-code)
 _shtab_bridge_check_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --manifests --live --files)
 _shtab_bridge_doctor_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
@@ -31,10 +31,12 @@ _shtab_bridge_option_strings=(-h --help -V --version)
 _shtab_bridge_sync_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_sync___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_sync___kubeconfig_COMPGEN=_shtab_compgen_files
+_shtab_bridge_sync___plan_COMPGEN=_shtab_compgen_files
 _shtab_bridge_sync___metrics_COMPGEN=_shtab_compgen_files
 _shtab_bridge_plan_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_plan___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_plan___kubeconfig_COMPGEN=_shtab_compgen_files
+_shtab_bridge_plan___out_COMPGEN=_shtab_compgen_files
 _shtab_bridge_diff_pos_0_COMPGEN=_bridge_environments
 _shtab_bridge_diff___config_COMPGEN=_shtab_compgen_dirs
 _shtab_bridge_check_pos_0_COMPGEN=_bridge_environments

@@ -66,7 +66,7 @@ function _shtab_bridge_using
 end
 
 set -g _shtab_bridge_commands sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion
-set -g _shtab_bridge_opts_with_value --as --color --config --container --context --deploy --files --fix-kustomize --from --generate --git --keep-previous --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
+set -g _shtab_bridge_opts_with_value --as --color --config --container --context --deploy --expires --files --fix-kustomize --from --generate --git --keep-previous --kubeconfig --like --lock-wait --log-format --manifests --metrics --out --output --plan --plan-sha256 --recreate --shard --source --timeout --to --wait --with -o
 
 complete -c bridge -e
 complete -c bridge -f
@@ -92,6 +92,8 @@ complete -c bridge -n '_shtab_bridge_using sync' -l allow-fallback -d 'allow a k
 complete -c bridge -n '_shtab_bridge_using sync' -l allow-older -d 'allow sources to be older than those last written'
 complete -c bridge -n '_shtab_bridge_using sync' -l prune -d 'delete objects that are no longer in the templates'
 complete -c bridge -n '_shtab_bridge_using sync' -l recreate -x -d 'delete and recreate an object that is immutable or has the wrong type; repeatable'
+complete -c bridge -n '_shtab_bridge_using sync' -l plan -xka "(__fish_complete_path (commandline -ct))" -d 'refuse everything that differs from this plan of `bridge plan --out FILE`'
+complete -c bridge -n '_shtab_bridge_using sync' -l plan-sha256 -x -d 'with --plan: the SHA-256 of the approved file; refuse any other'
 complete -c bridge -n '_shtab_bridge_using sync' -l dry-run -d 'write nothing; same as plan'
 complete -c bridge -n '_shtab_bridge_using sync' -l lock-wait -x -d 'how long to wait for another run that is writing (default: 30)'
 complete -c bridge -n '_shtab_bridge_using sync' -l restart -d 'afterwards, restart the workloads that use a changed key'
@@ -116,6 +118,8 @@ complete -c bridge -n '_shtab_bridge_using plan' -l allow-fallback -d 'allow a k
 complete -c bridge -n '_shtab_bridge_using plan' -l allow-older -d 'allow sources to be older than those last written'
 complete -c bridge -n '_shtab_bridge_using plan' -l prune -d 'delete objects that are no longer in the templates'
 complete -c bridge -n '_shtab_bridge_using plan' -l recreate -x -d 'delete and recreate an object that is immutable or has the wrong type; repeatable'
+complete -c bridge -n '_shtab_bridge_using plan' -l out -xka "(__fish_complete_path (commandline -ct))" -d 'also write the plan to this file, for an approval and `bridge sync --plan FILE`'
+complete -c bridge -n '_shtab_bridge_using plan' -l expires -x -d 'with --out: how long the plan is valid, such as 30m, 24h or 7d (default: 24h)'
 complete -c bridge -n '_shtab_bridge_using plan' -l show-config -d 'show ConfigMap values that come from plain files'
 complete -c bridge -n '_shtab_bridge_using plan' -l exit-code -d 'exit with 4 if something would change'
 complete -c bridge -n '_shtab_bridge_using plan; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'

@@ -33,6 +33,22 @@ def duration(text: str) -> float:
     return float(value)
 
 
+def lifetime(text: str) -> float:
+    """Parse how long a plan is valid, such as 30m, 24h or 7d, at most 30 days."""
+    parts = re.fullmatch(r"([0-9]{1,7})([mhd])", text)
+    value = int(parts[1]) * {"m": 60, "h": 3600, "d": DAY}[parts[2]] if parts else 0
+    if not 0 < value <= 30 * DAY:
+        raise argparse.ArgumentTypeError("must be a duration such as 30m, 24h or 7d, at most 30d")
+    return float(value)
+
+
+def sha256(text: str) -> str:
+    """Parse a SHA-256 hash."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError("must be a SHA-256 hash: 64 hexadecimal digits")
+    return text.lower()
+
+
 def metrics_target(text: str) -> str:
     """Parse a file's path or the URL of a Pushgateway."""
     from bridge.report.publish import wrong_target  # noqa: PLC0415 - start-up

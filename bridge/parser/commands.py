@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from bridge import __version__
 from bridge.parser.argument_types import container, file, metrics_target, name_alone, value_format, variable, workload
 from bridge.parser.argument_types import name as any_name
-from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
+from bridge.parser.options import (
+    allow,
+    allow_loss,
+    approve,
+    approved,
+    cluster,
+    common,
+    display,
+    first,
+    lock,
+    many,
+    wait,
+    yes,
+)
 from bridge.shell import program
 
 if TYPE_CHECKING:
@@ -125,6 +138,7 @@ def _sync(sync: argparse.ArgumentParser) -> None:
     first(sync)
     many(sync)
     allow(sync)
+    approved(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; same as plan")
     lock(sync)
     sync.add_argument("--restart", action="store_true", help="afterwards, restart the workloads that use a changed key")
@@ -138,6 +152,7 @@ def _plan(plan: argparse.ArgumentParser) -> None:
     cluster(plan)
     many(plan)
     allow(plan)
+    approve(plan)
     plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that come from plain files")
     plan.add_argument("--exit-code", action="store_true", help="exit with 4 if something would change")
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Final
 
-from bridge.parser.argument_types import duration, file, name, seconds
+from bridge.parser.argument_types import duration, file, lifetime, name, seconds, sha256
 
 TIMEOUT: Final = 120.0
 LOCK_WAIT: Final = 30.0
@@ -78,6 +78,22 @@ def many(command: argparse.ArgumentParser) -> None:
     command.add_argument("--all", action="store_true", help="all environments in the folder, each on its own")
     text = "with --all: only this part of the environments, such as 0/8; auto/8 uses $JOB_COMPLETION_INDEX"
     command.add_argument("--shard", metavar="INDEX/COUNT", help=text)
+
+
+def approve(command: argparse.ArgumentParser) -> None:
+    """Add the options that write a plan for an approval."""
+    text = "also write the plan to this file, for an approval and `bridge sync --plan FILE`"
+    command.add_argument("--out", type=file, metavar="FILE", help=text)
+    text = "with --out: how long the plan is valid, such as 30m, 24h or 7d (default: 24h)"
+    command.add_argument("--expires", type=lifetime, metavar="DURATION", help=text)
+
+
+def approved(command: argparse.ArgumentParser) -> None:
+    """Add the options that hold a run to an approved plan."""
+    text = "refuse everything that differs from this plan of `bridge plan --out FILE`"
+    command.add_argument("--plan", type=file, metavar="FILE", help=text)
+    text = "with --plan: the SHA-256 of the approved file; refuse any other"
+    command.add_argument("--plan-sha256", type=sha256, metavar="HEX", help=text)
 
 
 def lock(command: argparse.ArgumentParser) -> None:

@@ -64,7 +64,7 @@ def _text(data: dict[str, Any], style: Style) -> str:
         (name, style.paint(KINDS["error"] if result in WRONG else "", result), *rest) for name, result, *rest in rows
     ]
     blocks.append(table([head, *rows]))
-    return "\n".join([*blocks, f"{_count(data)}\n"])
+    return "\n".join([*blocks, f"{_count(data)}\n", *(f"{style.lines(line)}\n" for line in _plan_file(data))])
 
 
 def _markdown(data: dict[str, Any]) -> str:
@@ -73,6 +73,8 @@ def _markdown(data: dict[str, Any]) -> str:
     lines = [f"## bridge: {_count(data)}", ""]
     for text in _cluster_texts(data["environments"], code):
         lines += [f"Cluster: {text}", ""]
+    for line in _plan_file(data, code):
+        lines += [line, ""]
     head, *rows = _rows(data["environments"])
     lines += [f"| {' | '.join(filter(None, head))} | |", "|---" * len(head) + "|"]
     for environment, result, *cluster, note in rows:
@@ -81,6 +83,14 @@ def _markdown(data: dict[str, Any]) -> str:
         if _has_details(entry):
             lines += ["", *plan_markdown(entry).splitlines()]
     return bounded(lines)
+
+
+def _plan_file(data: dict[str, Any], quote: Quote = str) -> Iterator[str]:
+    """Yield the line about the plan's file, if there is one."""
+    if "plan_file" in data:
+        from bridge.report.plan_file import plan_file_text  # noqa: PLC0415 - start-up: only with --out or --plan
+
+        yield plan_file_text(data["plan_file"], quote)
 
 
 def _clusters(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, str | None], list[dict[str, Any]]]:

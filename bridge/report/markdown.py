@@ -39,6 +39,10 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"{code(name)}: {', '.join(code(printable(url)) for url in urls)}")
     yield ""
     yield f"**{last_line(data)}**"
+    if "plan_file" in data:
+        from bridge.report.plan_file import plan_file_text  # noqa: PLC0415 - start-up: only with --out or --plan
+
+        yield from ("", plan_file_text(data["plan_file"], code))
     for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):
         if data[key]:
             yield from ("", f"**{title}**", "")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from bridge.cluster.choice import Search
 from bridge.cluster.lease import Lease
-from bridge.config.environment import ClusterChoice, Environment
+from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.parallel import Batch, Once, each
 from bridge.plan.model import ClusterName, Plan
@@ -17,8 +18,9 @@ from bridge.progress import ProgressStep
 from bridge.report.record import Record
 from bridge.run.apply import Outcome, first_write_of, sync_environment
 from bridge.run.inputs import Run, sound_files
+from bridge.run.line import RELEASE, Line, dial
 from bridge.run.plan import read_environment, read_sources, try_changes
-from bridge.run.view import RELEASE, Cluster, Line, dial, open_cluster
+from bridge.run.view import Cluster, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.providers import build_providers, referenced
 from bridge.sources.shared import Sharing
@@ -187,15 +189,14 @@ class _Lines:
     def __init__(self) -> None:
         self._stack: Final = ExitStack()
         self._lock: Final = threading.Lock()
-        self._lines: Final[Once[ClusterChoice, Line | BridgeError]] = Once()
+        self._lines: Final[Once[tuple[object, object], Line | BridgeError]] = Once()
         self.ended = False
 
     @contextmanager
-    def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Connect as `view.dial` does, but keep the connections for the next environment."""
-        # Bindings are checked for each environment, so environments with different bindings can share connections.
-        choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
-        line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
+    def dial(self, search: Search) -> Iterator[Line]:
+        """Connect as `line.dial` does, but keep the connections for the next environment."""
+        chosen = (None, None) if search.flags.in_cluster else (search.kubeconfig, search.context)
+        line = self._lines.get(chosen, lambda: self._open(dial(search)))
         if isinstance(line, BridgeError):
             raise combine([line])  # a separate error for each thread
         yield line

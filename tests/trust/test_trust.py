@@ -257,6 +257,7 @@ EXEMPT: Final = {
     Place("bridge/git.py", "start", "Popen.__new__"): "git: hardened, and without a credential",
     Place("bridge/git.py", "start", "process.__init__"): "the same",
     Place("bridge/commands/exec.py", "_replace_process", "os.execvpe"): "the operator's own command",
+    Place("bridge/commands/exec_masked.py", "_start", "Popen"): "the operator's own command",
     Place("bridge/commands/help.py", "_page_with", "subprocess.Popen"): "the operator's own pager",
     Place("bridge/commands/demo.py", "_bridge", "subprocess.run"): "bridge itself",
     Place("bridge/commands/demo.py", "_request", "urllib.request.build_opener"): "the embedded cluster",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.programs import Ended, Programs
 from bridge.provider import (
+    UNVERSIONED,
     Context,
     Denied,
     Document,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 10 * 2**20
 """The largest document in bytes."""
-UNVERSIONED: Final = Revision("unversioned")
 _NAME: Final = "the program"
 _PLACEHOLDER: Final = re.compile(r"\{(?:path|revision)\}")
 _FINAL_NEWLINE: Final = re.compile(rb"\r?\n\Z")

@@ -69,14 +69,22 @@ class Sops(_Section):
         return SopsSession(self, context)
 
     def preload(self) -> None:
-        """Import what a file with age keys needs: `cryptography` takes most of the time of a read."""
-        from bridge_providers.sops import age, decrypt, files, keys, stores  # noqa: F401, PLC0415 - as `read` does
+        """Import what a YAML file with age keys needs: `cryptography` and `pyrage` take most of the time of a read."""
+        import pyrage  # noqa: F401, PLC0415 - as `age` does
+        from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401, PLC0415 - as `cipher` does
+
+        from bridge_providers.sops import age, decrypt, files, keys, store_yaml, stores  # noqa: F401, PLC0415 - as above
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names instead of the vendors' own."""
         if self.s3 or self.kms:
             yield from self._endpoints(context)
         yield from (vault.address or "" for vault in sections.vaults(self))
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:  # noqa: ARG002 - the contract's signature
+        """Return the path as the reference has it, and for an object also the section's storage and region."""
+        parts = {"storage": self.s3, "region": self.s3_region} if _is_object(path) else {}
+        return {name: text for name, text in parts.items() if text} | {"path": path}
 
     def _endpoints(self, context: Context) -> Iterator[str]:
         """Yield the valid URLs of the object storage and of KMS."""

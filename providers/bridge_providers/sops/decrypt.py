@@ -1,5 +1,6 @@
 """Decrypts a whole file, and verifies the MAC before it returns a value."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -43,11 +44,12 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if isinstance(key, bytes):
         opened = _opened(data, loaded, key)
         warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
-        return Document(_content(opened.documents, store), opened.revision, warnings)
+        return Document(_content(opened.documents, store), opened.revision, warnings, sha256=_sha256(data))
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    return Document(content, metadata.revision(data, loaded.block.last_modified), tuple(mac.warnings(loaded.block)))
+    revision = metadata.revision(data, loaded.block.last_modified)
+    return Document(content, revision, tuple(mac.warnings(loaded.block)), sha256=_sha256(data))
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -123,6 +125,10 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
 
         return (store_ini.merged(documents),)
     return tuple(documents)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class Opener:

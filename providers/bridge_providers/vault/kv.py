@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from bridge.provider import (
+    UNVERSIONED,
     Denied,
     Document,
     JsonError,
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-UNVERSIONED: Final = Revision("unversioned")
-"""The revision of every document in a version 1 engine, which keeps neither revisions nor times."""
-
-
 FLOAT_DIGITS: Final = 15
 """A float64 keeps any number of up to this many significant digits (IEEE 754)."""
 

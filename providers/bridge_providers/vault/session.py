@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import (
@@ -157,7 +156,7 @@ class VaultSession:
         if reply.is_ambiguous:
             # Every valid token may ask about this mount, whatever its policies.
             about_mount = kv.ask_mount(client, OWN)
-            return replace(reply, is_token_unknown=about_mount.is_ambiguous)
+            return reply._replace(is_token_unknown=about_mount.is_ambiguous)
         return reply
 
     def _asked(self, ask: "Callable[[Client], Reply]", step: Step) -> "tuple[Client, Reply]":
@@ -167,7 +166,7 @@ class VaultSession:
         renewed = identity.after_refusal(client) if reply.refuses_us else None
         if renewed is not None:
             client, reply = renewed, ask(renewed)
-        return client, replace(reply, step=self._named(step))
+        return client, reply._replace(step=self._named(step))
 
     def _named(self, step: Step) -> Step:
         """Add the server and our identity to the step's description."""

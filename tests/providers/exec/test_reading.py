@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from bridge.provider import Denied, Document, Kind, NotFound, OptionError, ProviderError, SecretValue, Unavailable
+from bridge.provider import (
+    UNVERSIONED,
+    Denied,
+    Document,
+    Kind,
+    NotFound,
+    OptionError,
+    ProviderError,
+    Revision,
+    SecretValue,
+    Unavailable,
+)
 from bridge_providers.exec import Exec
 from tests.providers.exec.conftest import Store
 from tests.waiting import until
@@ -30,6 +41,13 @@ def test_path_is_last_argument(store: Store) -> None:
 def test_placeholders_are_replaced_once(store: Store) -> None:
     command = store.command('printf %s "$2 $3"', "--at={path}", "{revision}/{path}")
     assert opened(store.read(command, "{revision}", "{path}", document="text")) == b"--at={revision} {path}/{revision}"
+
+
+def test_output_has_no_revision_unless_reference_names_it(store: Store) -> None:
+    """So it cannot be part of an approved plan."""
+    command = store.command('printf %s "$2"', "{path}", "{revision}")
+    assert store.read(command, "app", "3", document="text").revision == Revision("3")
+    assert store.read(store.command('printf %s "$2"'), "app", document="text").revision == UNVERSIONED
 
 
 def test_no_shell_reads_the_path(store: Store, tmp_path: Path) -> None:
