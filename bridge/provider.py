@@ -22,6 +22,8 @@ __all__ = [
     "Checker",
     "Conflict",
     "Context",
+    "Cures",
+    "DataKey",
     "Denied",
     "Describer",
     "Discloser",
@@ -29,23 +31,32 @@ __all__ = [
     "DuplicateKeyError",
     "HistoryChecker",
     "JsonError",
+    "KeyTracer",
     "Kind",
+    "Leaf",
     "Locator",
     "Node",
     "NotFound",
     "NumberChecker",
     "OptionError",
+    "Outline",
+    "Outliner",
     "PinnedChecker",
     "Preloading",
     "Problem",
     "Provider",
     "ProviderError",
     "ReadGuard",
+    "Reader",
     "Rehearser",
     "Revision",
+    "Rules",
     "SecretValue",
     "Session",
+    "StoredVersion",
     "Unavailable",
+    "Unsealer",
+    "VersionLister",
     "Writer",
     "dump_json",
     "parse_json",
@@ -309,4 +320,158 @@ class Describer(Protocol):
 
     def describe(self, path: str, context: Context) -> str:
         """Describe a document in a few words, without a key or the network; raise ProviderError."""
+        ...
+
+
+class Leaf(NamedTuple):
+    """How a value is stored, as far as that is visible without a key; for a list, its items in order.
+
+    `sealed` are ciphertexts. `clear` are values that are not encrypted; they are compared, and never shown.
+    """
+
+    sealed: tuple[bytes, ...] = ()
+    clear: tuple[SecretValue, ...] = ()
+
+    def same_as(self, other: "Leaf") -> bool:
+        """Return whether two leaves are stored equally. Equal values in different ciphertexts are not."""
+        if self is other:
+            return True
+        pairs = zip(self.clear, other.clear, strict=False)
+        return (
+            self.sealed == other.sealed
+            and len(self.clear) == len(other.clear)
+            and all(one.kind is another.kind and one.same_as(another) for one, another in pairs)
+        )
+
+
+class Reader(NamedTuple):
+    """Who can decrypt a document: the kind of key and its name as users know it.
+
+    With several groups, a reader has only a share of the data key, and `group` counts from 0. `wrapped` is the
+    encrypted data key or share as stored, or empty if there is none.
+    """
+
+    kind: str
+    id: str
+    group: int = 0
+    wrapped: str = ""
+
+
+class Rules(NamedTuple):
+    """For whom a document is encrypted, and the `settings` that say what is encrypted and how, by their own names."""
+
+    readers: tuple[Reader, ...]
+    settings: Mapping[str, str]
+
+
+class Outline(NamedTuple):
+    """What a document shows without a key.
+
+    A leaf's place is the index of the mapping and the keys that lead to the value, or to the list that contains it. The
+    place of a document that is one opaque value has no keys. `mac` is the encrypted checksum over the whole document,
+    which an outline cannot verify, or empty.
+    """
+
+    leaves: Mapping[tuple[int, tuple[str, ...]], Leaf]
+    rules: Rules
+    revision: Revision
+    mac: bytes = b""
+
+
+@runtime_checkable
+class Outliner(Protocol):
+    """Optional, on a provider whose documents are files in git: for commands that review them without a key."""
+
+    rules_file: ClassVar[str]
+    """The name of the file that has the rules for new documents, in their folder or in the nearest folder above."""
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where the document's file would be, or None if it is not a file; raise ProviderError."""
+        ...
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of the document's file shows without a key; raise ProviderError."""
+        ...
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return the rules that a `rules_file` has for a new file, or None if it has none; raise ProviderError.
+
+        `path` is relative to the folder of the `rules_file`.
+        """
+        ...
+
+
+class Cures(NamedTuple):
+    """The commands that change who can decrypt a document, with the tool of its format.
+
+    - `exclude`: take a reader out of the rules and the document, which keeps its data key.
+    - `renew`: give the document a new data key.
+    - `edit`: change any value by hand.
+    """
+
+    exclude: str
+    renew: str
+    edit: str
+
+
+@runtime_checkable
+class KeyTracer(Protocol):
+    """Optional, on an Outliner: for `bridge history` and `bridge offboard`, which follow documents in git."""
+
+    def outline_in_clear(self, path: str, content: bytes) -> Outline | None:
+        """Return what a document shows that was not encrypted yet, or None if the content is anything else."""
+        ...
+
+    def same_key(
+        self, steps: Iterable[tuple[str, tuple[str, ...]]], versions: Mapping[str, Outline]
+    ) -> Iterable[tuple[str, str]]:
+        """Yield pairs of versions that are proven to have the same data key, without a key.
+
+        A step is the id of a version and the ids of the versions before it, newest first.
+        """
+        ...
+
+    def cures(self, file: str) -> Cures:
+        """Return the commands for a document's file, whose name is ready for a shell."""
+        ...
+
+
+class DataKey(Protocol):
+    """The opened data key of one version of a document. It is only compared, and used in memory."""
+
+    def same_as(self, other: "DataKey") -> bool:
+        """Return whether two data keys are equal."""
+        ...
+
+    def unseal(self, place: tuple[int, tuple[str, ...]], leaf: Leaf) -> tuple[SecretValue, ...]:
+        """Return the values of a leaf at its place; ProviderError if one was not encrypted there with this key."""
+        ...
+
+
+@runtime_checkable
+class Unsealer(Protocol):
+    """Optional, on a session of a KeyTracer: for `bridge offboard --with-keys`."""
+
+    def data_key(self, path: str, content: bytes) -> DataKey:
+        """Open the data key of a version of a document; raise Denied, Unavailable or ProviderError."""
+        ...
+
+
+class StoredVersion(NamedTuple):
+    """One version of a document in its store.
+
+    `time` is RFC 3339, or empty if unknown; `state` is a word such as `destroyed`, or empty if it can be read.
+    """
+
+    id: str
+    time: str = ""
+    state: str = ""
+
+
+@runtime_checkable
+class VersionLister(Protocol):
+    """Optional, on a session: for `bridge history --stores`."""
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the versions that the store still lists, newest first; raise as `read` does."""
         ...

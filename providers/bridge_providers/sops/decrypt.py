@@ -48,7 +48,7 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    revision = _revision(data, loaded.block)
+    revision = metadata.revision(data, loaded.block.last_modified)
     return Document(content, revision, tuple(mac.warnings(loaded.block)), sha256=_sha256(data))
 
 
@@ -85,7 +85,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, _revision(data, block), trees)
+    return Opened(stored, block, cipher, documents, metadata.revision(data, block.last_modified), trees)
 
 
 def _by_program(
@@ -125,11 +125,6 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
 
         return (store_ini.merged(documents),)
     return tuple(documents)
-
-
-def _revision(data: bytes, block: Metadata) -> Revision:
-    moment = block.last_modified
-    return Revision(f"{moment.rfc3339()}/{_sha256(data)[:8]}", moment.unix_nanoseconds())
 
 
 def _sha256(data: bytes) -> str:
