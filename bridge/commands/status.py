@@ -15,7 +15,7 @@ from bridge.run.plan import inspect, read_environment, with_admission
 
 def run(args: argparse.Namespace, record: Record) -> int:
     """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
-    run_ = run_of(args, record)
+    run_ = run_of(args, record)._replace(every_age=True)
     with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
