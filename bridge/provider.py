@@ -9,8 +9,7 @@ the reference in front of every error.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
@@ -30,19 +29,23 @@ __all__ = [
     "HistoryChecker",
     "JsonError",
     "Kind",
+    "Leaf",
     "Node",
     "NotFound",
     "NumberChecker",
     "OptionError",
+    "Outline",
+    "Outliner",
     "PinnedChecker",
-    "Place",
     "Preloading",
     "Problem",
     "Provider",
     "ProviderError",
     "ReadGuard",
+    "Reader",
     "Rehearser",
     "Revision",
+    "Rules",
     "SecretValue",
     "Session",
     "Unavailable",
@@ -65,13 +68,6 @@ class Revision(NamedTuple):
     series: str = ""
 
 
-Place: TypeAlias = tuple[int, tuple[str, ...]]
-"""The place of a value in a document: the index of the mapping, and the keys that lead to the value.
-
-For a value in a list, the keys lead to the list. An opaque value has the place `(0, ())`.
-"""
-
-
 class Document(NamedTuple):
     """The result of a read: mappings (several if a file contains several), or one opaque value.
 
@@ -79,7 +75,6 @@ class Document(NamedTuple):
     - `whole` is a mapping's text exactly as stored. If the document is wanted as one value, `whole` is used byte for
       byte, and a Writer that receives it writes it.
     - `time` is when the store got this revision, as RFC 3339 with an offset, or empty if that is unknown.
-    - `times` is when each value last changed, if the store knows more than `time`; other values count as unknown.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
@@ -87,7 +82,6 @@ class Document(NamedTuple):
     warnings: tuple[Problem, ...] = ()
     whole: SecretValue | None = None
     time: str = ""
-    times: Mapping[Place, str] = MappingProxyType({})
 
 
 class Context(NamedTuple):
@@ -96,8 +90,8 @@ class Context(NamedTuple):
     - `base` is the environment file's folder. Relative paths start there, and links may not lead out of it.
     - `environ` is the process's environment.
     - `deadline` is a `time.monotonic()` in seconds.
-    - `dated` is true if the run limits the age of values. A session may then spend one more request, or a moment, on
-      finding out `Document.time` and `Document.times`; a failure of that is no failure of the read.
+    - `dated` is true if the run limits the age of values. A session may then spend one more request on `Document.time`;
+      if that request fails, the read does not.
     - `known()` returns the paths that an earlier run applied at the requested revision; nothing unless the provider is
       a ReadGuard. A session may serve several environments, so call it again for each document.
     """
@@ -304,4 +298,80 @@ class Describer(Protocol):
 
     def describe(self, path: str, context: Context) -> str:
         """Describe a document in a few words, without a key or the network; raise ProviderError."""
+        ...
+
+
+class Leaf(NamedTuple):
+    """How a value is stored, as far as that is visible without a key; for a list, its items in order.
+
+    `sealed` are ciphertexts. `clear` are values that are not encrypted; they are compared, and never shown.
+    """
+
+    sealed: tuple[bytes, ...] = ()
+    clear: tuple[SecretValue, ...] = ()
+
+    def same_as(self, other: "Leaf") -> bool:
+        """Return whether two leaves are stored equally. Equal values in different ciphertexts are not."""
+        pairs = zip(self.clear, other.clear, strict=False)
+        return (
+            self.sealed == other.sealed
+            and len(self.clear) == len(other.clear)
+            and all(one.kind is another.kind and one.same_as(another) for one, another in pairs)
+        )
+
+
+class Reader(NamedTuple):
+    """Who can decrypt a document: the kind of key and its name as users know it.
+
+    With several groups, a reader has only a share of the data key, and `group` counts from 0. `wrapped` is the
+    encrypted data key or share as stored, or empty if there is none.
+    """
+
+    kind: str
+    id: str
+    group: int = 0
+    wrapped: str = ""
+
+
+class Rules(NamedTuple):
+    """For whom a document is encrypted, and the `settings` that say what is encrypted and how, by their own names."""
+
+    readers: tuple[Reader, ...]
+    settings: Mapping[str, str]
+
+
+class Outline(NamedTuple):
+    """What a document shows without a key.
+
+    A leaf's place is the index of the mapping and the keys that lead to the value, or to the list that contains it. The
+    place of a document that is one opaque value has no keys. `mac` is the encrypted checksum over the whole document,
+    which an outline cannot verify, or empty.
+    """
+
+    leaves: Mapping[tuple[int, tuple[str, ...]], Leaf]
+    rules: Rules
+    revision: Revision
+    mac: bytes = b""
+
+
+@runtime_checkable
+class Outliner(Protocol):
+    """Optional, on a provider whose documents are files in git: for commands that review them without a key."""
+
+    rules_file: ClassVar[str]
+    """The name of the file that has the rules for new documents, in their folder or in the nearest folder above."""
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where the document's file would be, or None if it is not a file; raise ProviderError."""
+        ...
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of the document's file shows without a key; raise ProviderError."""
+        ...
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return the rules that a `rules_file` has for a new file, or None if it has none; raise ProviderError.
+
+        `path` is relative to the folder of the `rules_file`.
+        """
         ...

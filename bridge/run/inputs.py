@@ -162,25 +162,23 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     inputs = _read_all(environment, files, run, known)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
-    stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
+    context = Context(environment.base, run.environ, run.deadline)
+    stores = addresses(files.providers, context)
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
+    stored: tuple[StoredValue, ...] = ()
+    if environment.limits_ages or run.every_age:
+        from bridge.sources.ages import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
+
+        layers = Layers(*inputs, files.providers)
+        stored = stored_values(environment, layers, resolution.desired, context, every=run.every_age)
     return Wanted(
         environment,
         inputs.namespace,
         resolution._replace(warnings=warnings),
         shared=shared,
         stores=stores,
-        stored=_stored(environment, inputs, resolution, run),
+        stored=stored,
     )
-
-
-def _stored(environment: Environment, inputs: "_Inputs", resolution: Resolution, run: Run) -> "tuple[StoredValue, ...]":
-    """Return the values with an age limit, or all values of Secrets if the run shows every age."""
-    if not (environment.limits_ages or run.every_age):
-        return ()
-    from bridge.sources.ages import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
-
-    return stored_values(environment, Layers(*inputs), resolution.desired, every=run.every_age)
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:

@@ -9,14 +9,14 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
 from bridge.objects import Desired, Entry, Layer, ObjectId
-from bridge.plan.ages import StoredValue, seconds_of
-from bridge.provider import Document, Node, Place
+from bridge.plan.ages import StoredValue
+from bridge.provider import Context, Document, Node, Provider
 from bridge.secret import SecretValue
 from bridge.sources.document import open_sources
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.lookup import Lookup
 from bridge.sources.manifest_document import SECTIONS, identify
-from bridge.sources.select import place
+from bridge.sources.select import Place, place
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
@@ -26,35 +26,72 @@ _END: Final = b"-----END CERTIFICATE-----"
 
 
 class Layers(NamedTuple):
-    """Everything that gives an environment's values, as `resolve` takes it."""
+    """Everything that gives an environment's values."""
 
     namespace: str
     templates: tuple[TemplateObject, ...]
     documents: Mapping[Reference, Document]
     env_layer: EnvLayer
+    providers: Mapping[str, Provider]
+
+
+class _Stored(NamedTuple):
+    """Where a store has a value: the document, and the value's places in it."""
+
+    reference: Reference
+    places: tuple[Place, ...]
+
+
+class _Found(NamedTuple):
+    """A value, and where a store has it; None if it comes from another layer."""
+
+    value: StoredValue
+    stored: _Stored | None
 
 
 def stored_values(
-    environment: Environment, layers: Layers, desired: tuple[Desired, ...], *, every: bool
+    environment: Environment, layers: Layers, desired: tuple[Desired, ...], context: Context, *, every: bool
 ) -> tuple[StoredValue, ...]:
     """Return the values that have an age limit; with `every`, also all others that fill a Secret's key.
 
-    The layers must have been resolved without a problem.
+    The layers must have been resolved without a problem. The history in git is only read for values with a limit.
     """
-    namespace, templates, documents, env_layer = layers
+    found = _found(environment, layers, desired, every=every)
+    limited = {one.stored.reference for one in found if one.stored and one.value.limit.max_age}
+    made: Mapping[Reference, Mapping[Place, str]] = {}
+    if limited:
+        from bridge.sources.git_times import made_times  # noqa: PLC0415 - start-up: no value may be limited
+
+        made = made_times(layers.providers, limited, context)
+    return tuple(_dated(one, layers.documents, made) for one in found)
+
+
+def _dated(
+    found: _Found, documents: Mapping[Reference, Document], made: Mapping[Reference, Mapping[Place, str]]
+) -> StoredValue:
+    if found.stored is None:
+        return found.value
+    reference, places = found.stored
+    time, exact = _time(documents[reference], places, made.get(reference, {}))
+    return found.value._replace(time=time, exact=exact)
+
+
+def _found(
+    environment: Environment, layers: Layers, desired: tuple[Desired, ...], *, every: bool
+) -> tuple[_Found, ...]:
     problems: list[Problem] = []
-    sources = list(open_sources(environment, namespace, documents, problems))
-    lookup = Lookup(environment, documents, sources, env_layer, problems)
-    finder = _Finder(environment, documents, lookup, every=every)
+    sources = list(open_sources(environment, layers.namespace, layers.documents, problems))
+    lookup = Lookup(environment, layers.documents, sources, layers.env_layer, problems)
+    finder = _Finder(environment, layers.documents, lookup, every=every)
     entries = {one.id: one.keys for one in desired}
     found = [
         value
-        for template in templates
+        for template in layers.templates
         for key, template_key in template.keys.items()
         if (entry := entries[template.id].get(key))
         for value in finder.of_key(template.id, key, template_key, entry)
     ]
-    named = {value.name for value in found}
+    named = {one.value.name for one in found}
     return (*found, *finder.of_infrastructure(environment.infrastructure.keys() - named))
 
 
@@ -66,57 +103,48 @@ class _Finder:
     ) -> None:
         self._environment: Final = environment
         self._documents: Final = documents
-        self._sources: Final = {str(reference): documents[reference] for reference in environment.sources}
+        self._sources: Final = {str(reference): reference for reference in environment.sources}
         self._lookup: Final = lookup
         self._every: Final = every
 
-    def of_key(self, id_: ObjectId, key: str, template_key: TemplateKey, entry: Entry) -> Iterator[StoredValue]:
+    def of_key(self, id_: ObjectId, key: str, template_key: TemplateKey, entry: Entry) -> Iterator[_Found]:
         """Yield the values that a key consists of."""
+        value = StoredValue(key, id_, key)
         if entry.origin.manifest:
-            name = _only_variable(template_key) or key
-            document = self._sources[entry.origin.place]
-            places = tuple(_key_places(document, id_, key))
-            yield from self._value(name, (id_, key), entry.value, _time(document, places))
+            reference = self._sources[entry.origin.place]
+            places = tuple(_key_places(self._documents[reference], id_, key))
+            value = value._replace(name=_only_variable(template_key) or key)
+            yield from self._limited(value, entry.value, _Stored(reference, places))
         elif entry.origin.parts:
             for part in entry.origin.parts:
-                yield from self._variable(part.name, (id_, key), entry)
-        else:
-            yield from self._value(key, (id_, key), entry.value, ("", False), is_variable=False)
+                yield from self._variable(value._replace(name=part.name), entry)
+        elif self._every and id_.kind == "Secret":
+            yield _Found(value._replace(ends=certificate_end(entry.value)), None)
 
-    def of_infrastructure(self, names: Iterable[str]) -> Iterator[StoredValue]:
+    def of_infrastructure(self, names: Iterable[str]) -> Iterator[_Found]:
         """Yield the variables that have a limit of their own and fill no key, such as a registry's password."""
         for name in sorted(names):
             found = self._lookup.variable(name) if name in self._environment.age_limits else None
             if found:
-                yield from self._variable(name, (None, ""), found.entry)
+                yield from self._variable(StoredValue(name, None, ""), found.entry)
 
-    def _variable(self, name: str, at: tuple[ObjectId | None, str], entry: Entry) -> Iterator[StoredValue]:
-        found = self._lookup.variable(name)
-        value = found.entry.value if found else entry.value  # else a default in the template
-        stored = ("", False)
+    def _variable(self, value: StoredValue, entry: Entry) -> Iterator[_Found]:
+        found = self._lookup.variable(value.name)
+        stored = None
         if found and found.entry.origin.layer is Layer.SOURCE:
-            variable = self._environment.variables.get(name)
-            if variable:
-                document, field = self._documents[variable.reference.document], variable.reference.field
-            else:
-                document, field = self._sources[found.entry.origin.place], name
-            stored = _time(document, (place(document, field),))
-        yield from self._value(name, at, value, stored)
+            variable = self._environment.variables.get(value.name)
+            reference = variable.reference if variable else self._sources[found.entry.origin.place]
+            field = variable.reference.field if variable else value.name
+            stored = _Stored(reference.document, (place(self._documents[reference.document], field),))
+        # Otherwise the value is a default in the template.
+        yield from self._limited(value, found.entry.value if found else entry.value, stored)
 
-    def _value(
-        self,
-        name: str,
-        at: tuple[ObjectId | None, str],
-        value: SecretValue,
-        stored: tuple[str, bool],
-        *,
-        is_variable: bool = True,
-    ) -> Iterator[StoredValue]:
-        id_, key = at
-        is_secret = id_ is not None and id_.kind == "Secret"
-        limit = self._environment.age_limit(name, secret=is_secret) if is_variable else None
+    def _limited(self, value: StoredValue, secret: SecretValue, stored: _Stored | None) -> Iterator[_Found]:
+        """Yield a value with its limit, or nothing if its age does not matter."""
+        is_secret = value.object is not None and value.object.kind == "Secret"
+        limit = self._environment.age_limit(value.name, secret=is_secret)
         if limit or (self._every and is_secret):
-            yield StoredValue(name, id_, key, limit or NO_LIMIT, *stored, certificate_end(value))
+            yield _Found(value._replace(limit=limit or NO_LIMIT, ends=certificate_end(secret)), stored)
 
 
 def _only_variable(template_key: TemplateKey) -> str | None:
@@ -135,12 +163,11 @@ def _key_places(document: Document, id_: ObjectId, key: str) -> Iterator[Place]:
                     yield index, (section, key)
 
 
-def _time(document: Document, places: tuple[Place, ...]) -> tuple[str, bool]:
-    """Return when the store got what is at these places, and whether that is exact and not only a latest time."""
-    times = [time for place, time in document.times.items() if any(_is_within(place, wanted) for wanted in places)]
-    known = [(moment, time) for time in times if (moment := seconds_of(time)) is not None]
-    if known:
-        return max(known)[1], True
+def _time(document: Document, places: tuple[Place, ...], made: Mapping[Place, str]) -> tuple[str, bool]:
+    """Return when a store got what is at these places, and whether that is exact and not only a latest time."""
+    wanted = [place for place in made if any(_is_within(place, one) for one in places)]
+    if wanted:
+        return max(made[place] for place in wanted), True
     whole = any(keys == () for _, keys in places)
     return document.time, whole or _leaves(document.content) == 1
 

@@ -3,16 +3,18 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.config.reference import Reference
 from bridge.errors import Problem
 from bridge.exact_json import JsonError, dump_json, quoted
-from bridge.provider import Document, Node, Place
+from bridge.provider import Document, Node
 from bridge.secret import Kind, SecretValue
 
 LONGEST: Final = 500
 """Maximum length of each text in a provider's problem; bridge's own texts are a fifth of that."""
+Place: TypeAlias = tuple[int, tuple[str, ...]]
+"""The place of a value in a document: the index of the mapping, and the keys that lead to the value."""
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 

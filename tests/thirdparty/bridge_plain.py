@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,7 +30,7 @@ FAILURES = {
 class Plain:
     """Its section may say how it should fail, which revision a document should have, and when it was written.
 
-    `times` is when each field changed; a session knows it only if the run asks for it.
+    A session tells `asked_time` only if the run asks for times.
     """
 
     concurrency: ClassVar[int] = 2
@@ -40,7 +39,7 @@ class Plain:
     order: int | None = None
     series: str = ""
     time: str = ""
-    times: Mapping[str, str] = field(default_factory=dict)
+    asked_time: str = ""
 
     def __post_init__(self) -> None:
         if self.fail is not None and self.fail not in (*FAILURES, "bug", "hang"):
@@ -71,8 +70,7 @@ class PlainSession:
         provider = self.provider
         return document._replace(
             revision=Revision(provider.revision, provider.order, provider.series),
-            time=provider.time,
-            times={(0, (name,)): time for name, time in provider.times.items()} if self.dated else {},
+            time=(self.dated and provider.asked_time) or provider.time,
         )
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from bridge.provider import Context, Document, Problem, ProviderError, Revision
+from bridge.provider import Context, Document, Outline, Problem, ProviderError, Revision, Rules
 from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Sops(_Section):
 
     __slots__ = ()
     concurrency: ClassVar[int] = 4
+    rules_file: ClassVar[str] = ".sops.yaml"
     removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED
 
     def __init__(self, *_values: object, **_fields: object) -> None:
@@ -128,6 +129,24 @@ class Sops(_Section):
         from bridge_providers.sops import check  # noqa: PLC0415 - as above
 
         return () if _is_object(path) else check.numbers(path, revision, context)
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where a file would be; None for an object in object storage."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return None if _is_object(path) else outline.file(path, context)
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of a file shows without a key."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.outline(path, content)
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return what the content of a `.sops.yaml` says about a new file in its folder or below."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.rules_for(path, content)
 
     def describe(self, path: str, context: Context) -> str:
         """Describe which sops wrote a file, for how many keys, and whether only the sops program opens it."""

@@ -44,6 +44,11 @@ def looks_encrypted(text: bytes) -> bool:
     return text.startswith(_BEGIN)
 
 
+def is_sealed(leaf: SecretValue) -> bool:
+    """Return whether a leaf has the form of an encrypted value."""
+    return leaf.kind is Kind.TEXT and _FORM.fullmatch(leaf.reveal()) is not None
+
+
 def problem_of_form(leaf: SecretValue) -> str | None:
     """Return what is wrong with the form of an encrypted leaf, or None."""
     text = leaf.reveal()

@@ -1,6 +1,5 @@
 """Decrypts a whole file, and verifies the MAC before it returns a value."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -50,7 +49,8 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
     warnings = tuple(mac.warnings(loaded.block))
-    return Document(content, _revision(data, loaded.block), warnings, time=loaded.block.last_modified.rfc3339())
+    revision = metadata.revision(data, loaded.block)
+    return Document(content, revision, warnings, time=loaded.block.last_modified.rfc3339())
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -86,7 +86,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, _revision(data, block), trees)
+    return Opened(stored, block, cipher, documents, metadata.revision(data, block), trees)
 
 
 def _by_program(
@@ -126,11 +126,6 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
 
         return (store_ini.merged(documents),)
     return tuple(documents)
-
-
-def _revision(data: bytes, block: Metadata) -> Revision:
-    moment = block.last_modified
-    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
 
 
 class Opener:

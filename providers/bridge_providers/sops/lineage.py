@@ -135,7 +135,7 @@ def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
 
 def _encrypted(node: Tree) -> Iterator[bytes]:
     if isinstance(node, SecretValue):
-        if cipher.looks_encrypted(node.reveal()) and cipher.problem_of_form(node) is None:
+        if cipher.is_sealed(node):
             yield node.reveal()
         return
     for child in node.values() if isinstance(node, dict) else node:
