@@ -17,7 +17,7 @@ NOTICE: Final = 14 * DAY
 class StoredValue(NamedTuple):
     """One value before the cluster was asked.
 
-    - `name`: the variable; the key's name, if the value comes from no variable.
+    - `name`: the variable; the object and the key, if the value comes from no variable.
     - `object`, `key`: what it fills; None and "" for an infrastructure variable.
     - `time`: when its store got it (RFC 3339), or "". `exact` is false if the value may be older than that.
     - `ends`: when its certificate ends, or "".
@@ -131,11 +131,11 @@ def overdue_problems(listed: Iterable[Age], environment: str) -> Iterator[Proble
             yield Problem(age.name, _overdue(age), _replace(environment))
 
 
-def unknown_problems(listed: Iterable[Age]) -> Iterator[Problem]:
-    """Yield a warning for each variable whose age nobody knows."""
+def unknown_problems(listed: Iterable[Age], hint: str) -> Iterator[Problem]:
+    """Yield a warning for each variable that has a `max_age` and an unknown age."""
     for age in worst(listed):
         if age.is_unknown:
-            yield Problem(age.name, "its age is unknown: its store keeps no time for it")
+            yield Problem(age.name, "its age is unknown: its store has no time for it", hint, warning=True)
 
 
 def _overdue(age: Age) -> str:

@@ -109,12 +109,13 @@ class _Finder:
 
     def of_key(self, id_: ObjectId, key: str, template_key: TemplateKey, entry: Entry) -> Iterator[_Found]:
         """Yield the values that a key consists of."""
-        value = StoredValue(key, id_, key)
+        value = StoredValue(f"{id_} key {key}", id_, key)
         if entry.origin.manifest:
             reference = self._sources[entry.origin.place]
             places = tuple(_key_places(self._documents[reference], id_, key))
-            value = value._replace(name=_only_variable(template_key) or key)
-            yield from self._limited(value, entry.value, _Stored(reference, places))
+            name = _only_variable(template_key)
+            value = value._replace(name=name or value.name)
+            yield from self._limited(name or key, value, entry.value, _Stored(reference, places))
         elif entry.origin.parts:
             for part in entry.origin.parts:
                 yield from self._variable(value._replace(name=part.name), entry)
@@ -137,12 +138,12 @@ class _Finder:
             field = variable.reference.field if variable else value.name
             stored = _Stored(reference.document, (place(self._documents[reference.document], field),))
         # Otherwise the value is a default in the template.
-        yield from self._limited(value, found.entry.value if found else entry.value, stored)
+        yield from self._limited(value.name, value, found.entry.value if found else entry.value, stored)
 
-    def _limited(self, value: StoredValue, secret: SecretValue, stored: _Stored | None) -> Iterator[_Found]:
-        """Yield a value with its limit, or nothing if its age does not matter."""
+    def _limited(self, name: str, value: StoredValue, secret: SecretValue, stored: _Stored | None) -> Iterator[_Found]:
+        """Yield a value with the limit of the variable, or nothing if its age does not matter."""
         is_secret = value.object is not None and value.object.kind == "Secret"
-        limit = self._environment.age_limit(value.name, secret=is_secret)
+        limit = self._environment.age_limit(name, secret=is_secret)
         if limit or (self._every and is_secret):
             yield _Found(value._replace(limit=limit or NO_LIMIT, ends=certificate_end(secret)), stored)
 

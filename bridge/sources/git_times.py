@@ -63,10 +63,9 @@ def _files(providers: Mapping[str, Provider], references: Collection[Reference],
         provider = providers[reference.provider]
         if not isinstance(provider, Outliner) or (reference.revision or "").startswith("-"):
             continue
-        try:
+        file = None
+        with suppress(Exception):  # a provider's bug only costs the exact age
             file = provider.file(reference.path, context)
-        except Exception:  # noqa: BLE001 - a provider's bug only costs the exact age
-            continue
         real = Path(os.path.realpath(file)) if file else None
         top = work_tree(real.parent) if real else None
         if real and top and "\n" not in str(real):
