@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.config.age_limits import NO_LIMIT
+from bridge.config.durations import MINUTE
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
 from bridge.objects import Desired, Entry, Layer, ObjectId
-from bridge.plan.ages import StoredValue
+from bridge.plan.ages import StoredValue, seconds_of
 from bridge.provider import Context, Document, Node, Provider
 from bridge.secret import SecretValue
 from bridge.sources.document import open_sources
@@ -167,10 +168,17 @@ def _key_places(document: Document, id_: ObjectId, key: str) -> Iterator[Place]:
 def _time(document: Document, places: tuple[Place, ...], made: Mapping[Place, str]) -> tuple[str, bool]:
     """Return when a store got what is at these places, and whether that is exact and not only a latest time."""
     wanted = [place for place in made if any(_is_within(place, one) for one in places)]
-    if wanted:
-        return max(made[place] for place in wanted), True
+    time = max((made[place] for place in wanted), default="")
+    if time and not _is_later(time, document.time):
+        return time, True
     whole = any(keys == () for _, keys in places)
     return document.time, whole or _leaves(document.content) == 1
+
+
+def _is_later(time: str, latest: str) -> bool:
+    """Return whether a commit's clock was wrong: nothing in a document is younger than the document."""
+    limit, moment = seconds_of(latest), seconds_of(time)
+    return limit is not None and moment is not None and moment > limit + MINUTE
 
 
 def _is_within(place: Place, wanted: Place) -> bool:

@@ -47,7 +47,8 @@ def made_times(
     deadline = begin + min(LIMIT, max(0.0, (context.deadline - begin) / 2))
     groups: dict[tuple[Path, str], list[_File]] = defaultdict(list)
     for file in _files(providers, references, context):
-        groups[file.top, file.reference.revision or _HEAD].append(file)
+        revision = file.reference.revision
+        groups[file.top, f"{revision}^{{commit}}" if revision else _HEAD].append(file)
     found: dict[Reference, Mapping[Place, str]] = {}
     for (top, start), group in groups.items():
         with suppress(GitError):
