@@ -9,7 +9,7 @@ _shtab_bridge_subparsers=(sync plan check doctor status set restart rollback ini
 
 _shtab_bridge_sync_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --first --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --dry-run --lock-wait --restart --wait --metrics)
 _shtab_bridge_plan_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --all --shard --allow-shrink --allow-fallback --allow-older --prune --recreate --show-config --exit-code)
-_shtab_bridge_check_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --manifests --live --files)
+_shtab_bridge_check_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster --manifests --live --age --files)
 _shtab_bridge_doctor_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
 _shtab_bridge_status_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --kubeconfig --context --in-cluster)
 _shtab_bridge_set_option_strings=(-h --help --config -o --output --log-format --timeout --color -q --quiet --yes)
@@ -154,6 +154,7 @@ _shtab_bridge_check__q_nargs=0
 _shtab_bridge_check___quiet_nargs=0
 _shtab_bridge_check___in_cluster_nargs=0
 _shtab_bridge_check___live_nargs=0
+_shtab_bridge_check___age_nargs=0
 _shtab_bridge_check___files_nargs=+
 _shtab_bridge_doctor__h_nargs=0
 _shtab_bridge_doctor___help_nargs=0
