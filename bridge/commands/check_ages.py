@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from bridge.config.durations import in_short
 from bridge.config.environment import Environment
 from bridge.errors import Problem
-from bridge.plan.ages import Age, complaints, overdue_problems, unknown_problems, worst
+from bridge.plan.ages import ValueAge, complaints, overdue_problems, unknown_problems, worst
 from bridge.plan.change_times import FORMAT
 from bridge.plan.measure_ages import ages
 from bridge.plan.model import Plan
@@ -46,7 +46,7 @@ def measure(environment: Environment, run: Run, plan: Plan | None) -> Measured:
     )
 
 
-def _data(age: Age) -> dict[str, Any]:
+def _data(age: ValueAge) -> dict[str, Any]:
     return {
         "name": age.name,
         "object": str(age.object) if age.object else None,

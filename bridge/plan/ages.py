@@ -32,7 +32,7 @@ class StoredValue(NamedTuple):
     ends: str = ""
 
 
-class Age(NamedTuple):
+class ValueAge(NamedTuple):
     """How old a value is.
 
     - `limited`: the environment file has a limit for it.
@@ -96,9 +96,9 @@ def seconds_of(time: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def worst(listed: Iterable[Age]) -> tuple[Age, ...]:
+def worst(listed: Iterable[ValueAge]) -> tuple[ValueAge, ...]:
     """Return one age for each name: the one that is first over its limit, else the oldest."""
-    found: dict[str, Age] = {}
+    found: dict[str, ValueAge] = {}
     for age in listed:
         other = found.get(age.name)
         if other is None or urgency(age) < urgency(other):
@@ -106,51 +106,51 @@ def worst(listed: Iterable[Age]) -> tuple[Age, ...]:
     return tuple(found.values())
 
 
-def urgency(age: Age) -> tuple[float, int]:
+def urgency(age: ValueAge) -> tuple[float, int]:
     """Return a key that sorts the most urgent age first."""
     return (float("inf") if age.left is None else age.left, -(age.seconds or 0))
 
 
-def complaints(listed: Sequence[Age], environment: str) -> Iterator[Problem]:
+def complaints(listed: Sequence[ValueAge], environment: str) -> Iterator[Problem]:
     """Yield a warning for each variable that is over its limit or will be soon, or has a time in the future."""
     named = worst(listed)
     yield from overdue_problems(named, environment)
     for age in named:
         if age.soon:
-            yield Problem(age.name, _soon(age), _replace(environment))
+            yield Problem(age.name, _soon(age), _renewal(environment))
     for age in named:
         if age.ahead:
             what = f"its store's time is {in_words(age.ahead)} in the future; its age counts as 0"
             yield Problem(age.name, what, "compare the store's clock with the cluster's")
 
 
-def overdue_problems(listed: Iterable[Age], environment: str) -> Iterator[Problem]:
+def overdue_problems(listed: Iterable[ValueAge], environment: str) -> Iterator[Problem]:
     """Yield a problem for each variable that is too old or has expired."""
     for age in worst(listed):
         if age.overdue:
-            yield Problem(age.name, _overdue(age), _replace(environment))
+            yield Problem(age.name, _overdue(age), _renewal(environment))
 
 
-def unknown_problems(listed: Iterable[Age], hint: str) -> Iterator[Problem]:
+def unknown_problems(listed: Iterable[ValueAge], hint: str) -> Iterator[Problem]:
     """Yield a warning for each variable that has a `max_age` and an unknown age."""
     for age in worst(listed):
         if age.is_unknown:
             yield Problem(age.name, "its age is unknown: its store has no time for it", hint, warning=True)
 
 
-def _overdue(age: Age) -> str:
+def _overdue(age: ValueAge) -> str:
     if age.is_by_age:
         least = "at least " if age.at_least else ""
         return f"is {least}{in_words(age.seconds or 0)} old; its limit is {in_words(age.limit or 0)}"
     return f"{'its certificate ' if age.is_certificate else ''}expired on {age.expires[:10]}"
 
 
-def _soon(age: Age) -> str:
+def _soon(age: ValueAge) -> str:
     left = in_words(age.left or 0)
     if age.is_by_age:
         return f"reaches its age limit of {in_words(age.limit or 0)} in {left}"
     return f"{'its certificate ' if age.is_certificate else ''}expires in {left}"
 
 
-def _replace(environment: str) -> str:
+def _renewal(environment: str) -> str:
     return f"replace it with `bridge set {word(environment)} NAME`"

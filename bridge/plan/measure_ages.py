@@ -5,14 +5,14 @@ from typing import Final
 
 from bridge.config.age_limits import NO_LIMIT
 from bridge.config.durations import MINUTE
-from bridge.plan.ages import Age, StoredValue, seconds_of
+from bridge.plan.ages import ValueAge, StoredValue, seconds_of
 from bridge.plan.model import Plan, What
 
 SKEW: Final = MINUTE
 """How far clocks may differ before a time in the future is reported."""
 
 
-def ages(values: Iterable[StoredValue], plan: Plan | None, now: str) -> tuple[Age, ...]:
+def ages(values: Iterable[StoredValue], plan: Plan | None, now: str) -> tuple[ValueAge, ...]:
     """Return the ages at `now` (RFC 3339). `plan` is None if the cluster was not asked."""
     moment = seconds_of(now)
     assert moment is not None
@@ -31,13 +31,13 @@ def _unchanged_since(value: StoredValue, plan: Plan) -> float | None:
     return seconds_of(known.changed) if kept else None
 
 
-def _age(value: StoredValue, unchanged: float | None, now: float) -> Age:
+def _age(value: StoredValue, unchanged: float | None, now: float) -> ValueAge:
     stored = seconds_of(value.time)
     since = min((one for one in (stored, unchanged) if one is not None), default=None)
     seconds = None if since is None else int(now - since)
     expires, is_certificate = _expiry(value)
     ends = seconds_of(expires)
-    return Age(
+    return ValueAge(
         value.name,
         value.object,
         value.key,

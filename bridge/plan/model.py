@@ -11,7 +11,7 @@ from bridge.plan.state import Memory
 from bridge.provider import Revision
 
 if TYPE_CHECKING:
-    from bridge.plan.ages import Age
+    from bridge.plan.ages import ValueAge
 
 
 class What(enum.Enum):
@@ -150,7 +150,7 @@ class Plan(NamedTuple):
     sources: Mapping[str, Revision]
     cluster: ClusterName
     stores: Mapping[str, tuple[str, ...]] = NO_STORES  # the stores' addresses, unless they are a vendor's
-    ages: "tuple[Age, ...]" = ()  # of the values that have an age limit
+    ages: "tuple[ValueAge, ...]" = ()  # of the values that have an age limit
 
     @property
     def pending(self) -> bool:

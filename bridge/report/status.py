@@ -7,7 +7,7 @@ from typing import Any, Final
 from bridge.config.durations import in_short
 from bridge.objects import ObjectId
 from bridge.plan.admission import dropped, rewritten
-from bridge.plan.ages import Age, urgency
+from bridge.plan.ages import ValueAge, urgency
 from bridge.plan.model import Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
@@ -65,12 +65,12 @@ def _written(plan: Plan, source: str) -> str | None:
     return known.id if known else None
 
 
-def _most_urgent(ages: Iterable[Age]) -> Mapping[tuple[ObjectId | None, str], Age]:
+def _most_urgent(ages: Iterable[ValueAge]) -> Mapping[tuple[ObjectId | None, str], ValueAge]:
     """Return the age of each key; of several variables in a key, the age of the most urgent one."""
     return {(age.object, age.key): age for age in sorted(ages, key=urgency, reverse=True)}
 
 
-def age_data(age: Age) -> dict[str, Any]:
+def age_data(age: ValueAge) -> dict[str, Any]:
     """Return an age as data."""
     return {
         "seconds": age.seconds,
@@ -83,7 +83,7 @@ def age_data(age: Age) -> dict[str, Any]:
     }
 
 
-def _rows(change: Change, plan: Plan, ages: Mapping[tuple[ObjectId | None, str], Age]) -> list[dict[str, Any]]:
+def _rows(change: Change, plan: Plan, ages: Mapping[tuple[ObjectId | None, str], ValueAge]) -> list[dict[str, Any]]:
     return [
         {
             "object": str(change.id),

@@ -167,7 +167,7 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
     stored: tuple[StoredValue, ...] = ()
     if environment.limits_ages or run.every_age:
-        from bridge.sources.ages import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
+        from bridge.sources.stored_values import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
 
         layers = Layers(*inputs, files.providers)
         stored = stored_values(environment, layers, resolution.desired, context, every=run.every_age)
