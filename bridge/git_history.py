@@ -7,29 +7,41 @@ Dates order nothing: a clock may have gone back.
 
 import os
 import re
+import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-from bridge.git import Git, GitError
+from bridge.git import Git, GitError, work_tree
 
 SHORT: Final = 10
 """How many characters of a commit's id are shown."""
+LARGEST: Final = 2**24
+"""How many bytes a version may have to be read."""
 _MOST: Final = 2**28  # how many bytes git may print for one question
-_FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at"
-_FIELDS: Final = 4  # the zero bytes in a line of this format
+_FORMAT: Final = "--format=%H%x00%P%x00%an%x00%ae%x00%at%x00%ct"
+_FIELDS: Final = 5  # the zero bytes in a line of this format
 _FILES: Final = frozenset({b"100644", b"100755"})  # the modes of regular files
-_BATCH: Final = 2**25  # how many bytes of files are asked for at once
+_FEWER: Final = 8  # how many files a folder must have to be followed as a whole
+_BATCH: Final = 2**22  # how many bytes of files are asked for at once
+
+Key = TypeVar("Key")
+Part = TypeVar("Part")
+Same: TypeAlias = Callable[[Part, Part], bool]
 
 
 class Commit(NamedTuple):
-    """A commit: who has written it, by name and address, and when (in seconds since 1970)."""
+    """A commit: who has written it, by name and address, and when (in seconds since 1970).
+
+    `committed` is later than `time` if the commit was amended, rebased or picked.
+    """
 
     id: str
     author: str
     email: str
     time: int
+    committed: int = 0
 
     @property
     def short(self) -> str:
@@ -43,7 +55,7 @@ class Change(NamedTuple):
     - `path`: the file's name in this commit, from the repository's top.
     - `blob`: the id of the new version, or None if the commit removed the file.
     - `before`: the ids of the other versions that the parents have; empty if the file is new.
-    - `is_taken`: whether a merge only took the version of one of its parents.
+    - `is_taken`: whether the commit only took over the version of a parent, as a merge or a rename does.
     """
 
     commit: Commit
@@ -54,7 +66,7 @@ class Change(NamedTuple):
 
 
 class Repository(NamedTuple):
-    """A repository, in whose top folder git is run."""
+    """A repository, in whose top folder git is run. All paths are relative to it."""
 
     git: Git
     top: Path
@@ -80,6 +92,14 @@ class Repository(NamedTuple):
         return self.git.run(*words, deadline=self.deadline).status == 0
 
 
+def repository_of(file: Path, environ: Mapping[str, str], deadline: float) -> Repository:
+    """Return the repository that contains a file; GitError if there is none."""
+    top = work_tree(file.parent)
+    if top is None:
+        raise GitError("not in a git repository")
+    return Repository(Git(top, environ), top, deadline)
+
+
 def blobs_at(repository: Repository, commit: str, paths: Iterable[str]) -> Mapping[str, str]:
     """Return the id of each file that is in a commit."""
     asked = [path for path in paths if "\n" not in path]
@@ -91,29 +111,120 @@ def blobs_at(repository: Repository, commit: str, paths: Iterable[str]) -> Mappi
     return {path: words[0].decode() for path, words in pairs if len(words) == 3 and words[1] == b"blob"}
 
 
+def names_of(changes: Iterable[Change]) -> dict[str, str]:
+    """Return each version's id with the name that it first had, newest first: its suffix says how to read it."""
+    listed = list(changes)
+    names = {change.blob: change.path for change in reversed(listed) if change.blob}
+    order = dict.fromkeys(id_ for change in listed for id_ in (change.blob, *change.before) if id_)
+    others = {id_: change.path for change in listed for id_ in change.before}
+    return {id_: names.get(id_) or others[id_] for id_ in order}
+
+
+def origins(
+    changes: Iterable[Change], now: Mapping[Key, Part], parts: Mapping[str, Mapping[Key, Part]], same: Same[Part]
+) -> dict[Key, Change]:
+    """Return, for each part of a file as it is now, the newest change that brought it.
+
+    `changes` are newest first. `parts` has the parts of each version; versions without an entry cannot be read.
+    """
+    found: dict[Key, Change] = {}
+    listed, left = list(changes), dict(now)
+    earlier = {change.blob: change.before for change in reversed(listed) if change.blob not in parts}
+    for change in listed:
+        child = parts.get(change.blob) if change.blob else None
+        if child is None or change.is_taken:
+            continue
+        before = [parts[one] for one in _readable(change.before, parts, earlier)]
+        for key, part in [*left.items()]:
+            if (
+                key in child
+                and same(child[key], part)
+                and not any(key in old and same(old[key], part) for old in before)
+            ):
+                found[key] = change
+                del left[key]
+        if not left:
+            break
+    return found
+
+
+def before_of(change: Change, changes: Iterable[Change], readable: Container[str | None]) -> tuple[str, ...]:
+    """Return the versions before a change; instead of one that cannot be read, the versions before that."""
+    if all(one in readable for one in change.before):
+        return change.before
+    earlier = {one.blob: one.before for one in changes if one.blob not in readable}
+    return tuple(_readable(change.before, readable, earlier))
+
+
+def _readable(
+    versions: Iterable[str], readable: Container[str | None], earlier: Mapping[str | None, tuple[str, ...]]
+) -> Iterator[str]:
+    """Yield versions; instead of one that cannot be read, the versions before it."""
+    left, seen = [*versions], set[str]()
+    while left:
+        version = left.pop(0)
+        if version in readable:
+            yield version
+        elif version not in seen:
+            seen.add(version)
+            left += earlier.get(version, ())
+
+
 def contents(repository: Repository, blobs: Iterable[str], sizes: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield the content of each blob. With `sizes`, stop before the blobs have more bytes in all than that."""
     asked = list(dict.fromkeys(blobs))
-    if not asked:
-        return
+    batches = _batches(repository.ask("cat-file", "--batch-check", feed=asked), sizes) if asked else iter(())
+    following = _Reading(repository, next(batches, []))
+    while following.blobs:
+        # git prints the next files while the caller parses these.
+        data, following = following.get(), _Reading(repository, next(batches, []))
+        yield from _split(data)
+
+
+def _batches(sizes: bytes, most: int | None) -> Iterator[list[str]]:
     total, batch, pending = 0, 0, list[str]()
-    for line in repository.ask("cat-file", "--batch-check", feed=asked).splitlines():
+    for line in sizes.splitlines():
         blob, kind, *size = line.decode().split(" ")
-        if kind != "blob":
-            continue  # the object is missing, as in a partial clone
+        if kind != "blob" or int(size[0]) > LARGEST:
+            continue  # not a file that anyone reads, or missing, as in a partial clone
         total, batch = total + int(size[0]), batch + int(size[0])
-        if sizes is not None and total > sizes:
+        if most is not None and total > most:
             break
         if batch > _BATCH and pending:
-            yield from _read(repository, pending)
+            yield pending
             batch, pending = int(size[0]), []
         pending.append(blob)
     if pending:
-        yield from _read(repository, pending)
+        yield pending
 
 
-def _read(repository: Repository, blobs: list[str]) -> Iterator[tuple[str, bytes]]:
-    data, at = repository.ask("cat-file", "--batch", feed=blobs), 0
+class _Reading:
+    """Reads several files in the background."""
+
+    def __init__(self, repository: Repository, blobs: list[str]) -> None:
+        self.blobs: Final = blobs
+        self._repository: Final = repository
+        self._data: bytes | BaseException = b""
+        self._thread: Final = threading.Thread(target=self._read, daemon=True)
+        if blobs:
+            self._thread.start()
+
+    def get(self) -> bytes:
+        """Return what git prints."""
+        self._thread.join()
+        if isinstance(self._data, BaseException):
+            raise self._data
+        return self._data
+
+    def _read(self) -> None:
+        try:
+            self._data = self._repository.ask("cat-file", "--batch", feed=self.blobs)
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            self._data = error
+
+
+def _split(data: bytes) -> Iterator[tuple[str, bytes]]:
+    at = 0
     while (end := data.find(b"\n", at)) > 0:
         blob, kind, *size = data[at:end].decode().split(" ")
         begin, at = end + 1, end + 1
@@ -175,10 +286,13 @@ class _Follower:
         self._repository: Final = repository
         self._most: Final = () if most is None else (f"--max-count={most}",)
         self._trails: Final[dict[tuple[str, str], _Trail]] = {}
+        self._parents: Final[dict[str, tuple[str, ...]]] = {}
+        self._newest = ""
 
     def follow(self, paths: Collection[str], start: str) -> Mapping[str, Sequence[Change]]:
         """Return the changes of each file up to a commit."""
         left = {(start, path) for path in paths}
+        self._newest = start
         while left:
             self._walk(left)
             left = {one for key in left for one in self._trails[key].earlier} - self._trails.keys()
@@ -205,7 +319,9 @@ class _Follower:
         for (commit, path), found in sources.items():
             change = changes.get((commit, path)) or _taken(listed, before, commit, path)
             olds = [one.blob for one in found if one.blob != change.blob]
-            changes[commit, path] = change._replace(before=tuple(dict.fromkeys([*change.before, *olds])))
+            before_it = tuple(dict.fromkeys([*change.before, *olds]))
+            is_taken = change.is_taken or len(olds) < len(found)
+            changes[commit, path] = change._replace(before=before_it, is_taken=is_taken)
         order = {one.commit.id: number for number, one in enumerate(listed)}
         by_path = defaultdict(list)
         for change in sorted(changes.values(), key=lambda one: order[one.commit.id]):
@@ -215,7 +331,7 @@ class _Follower:
         for start, path in trails:
             if start not in reachable:
                 # A name that became another one is followed from the commit that renamed it, which is listed too.
-                reachable[start] = _ancestors(start, parents) if start in parents else parents.keys()
+                reachable[start] = parents.keys() if start == self._newest else _ancestors(start, parents)
             own = [one for one in by_path[path] if one.commit.id in reachable[start]]
             earlier = [(one.commit.id, old.path) for one in own for old in sources.get((one.commit.id, path), ())]
             self._trails[start, path] = _Trail(own, earlier)
@@ -223,20 +339,27 @@ class _Follower:
     def _listed(self, starts: list[str], paths: list[str]) -> list[_Listed]:
         """Return the commits that may change a file, newest first, and never a parent before its child."""
         words = ("--topo-order", "--full-history", "--parents", "--encoding=UTF-8", *self._most, _FORMAT)
-        lines = self._repository.ask("rev-list", *words, *starts, "--", *paths).split(b"\n")
+        lines = self._repository.ask("rev-list", *words, *starts, "--", *self._places(paths)).split(b"\n")
         listed = []
         for line in lines:
             if line.count(b"\0") == _FIELDS:  # a line above each has only the id
-                commit, parents, name, email, time = line.decode(errors="replace").split("\0")
-                listed.append(_Listed(Commit(commit, name, email, _seconds(time)), tuple(parents.split())))
+                commit, parents, name, email, *times = line.decode(errors="replace").split("\0")
+                listed.append(_Listed(Commit(commit, name, email, *map(_seconds, times)), tuple(parents.split())))
         return listed
+
+    def _places(self, paths: Sequence[str]) -> Sequence[str]:
+        """Return the paths, or their folders if these are fewer: git compares each name with all that it is given.
+
+        With a limit on commits, others in a folder may not count.
+        """
+        folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 - names in git
+        is_few = len(folders) * _FEWER < len(paths) and "" not in folders and not self._most
+        return sorted(folders) if is_few else paths
 
     def _before(self, listed: list[_Listed], paths: frozenset[str]) -> Mapping[str, list[_Side]]:
         """Return, for each commit and each of its parents, the files that differ there."""
-        real = self._real_parents([one.commit.id for one in listed if not one.parents])
-        pairs = [
-            (one.commit.id, parent) for one in listed for parent in one.parents or real.get(one.commit.id) or ("",)
-        ]
+        real = self._real_parents([one.commit.id for one in listed])
+        pairs = [(one.commit.id, parent) for one in listed for parent in real[one.commit.id] or ("",)]
         words = ("--stdin", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--root", "--always")
         # One folder, because git compares each name with all that it is given.
         folder = os.path.commonpath([os.path.dirname(path) for path in paths])  # noqa: PTH120 - names in git
@@ -248,11 +371,11 @@ class _Follower:
 
     def _real_parents(self, commits: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """Return all parents of commits; `_listed` has only those that may change a file."""
-        if not commits:
-            return {}
         words = ("--no-walk=unsorted", "--parents", "--stdin")
-        lines = self._repository.ask("rev-list", *words, feed=commits).decode().splitlines()
-        return {commit: tuple(parents) for commit, *parents in map(str.split, lines)}
+        if new := [one for one in commits if one not in self._parents]:
+            lines = self._repository.ask("rev-list", *words, feed=new).decode().splitlines()
+            self._parents.update((commit, tuple(parents)) for commit, *parents in map(str.split, lines))
+        return {one: self._parents.get(one, ()) for one in commits}
 
     def _sources(self, appeared: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], list[_Source]]:
         """Return what files were before they appeared in a commit: renamed, or in another format by the same name."""
@@ -284,8 +407,9 @@ class _Follower:
             old_mode, new_mode, old, new, status = part[1:].split(b" ")
             source = os.fsdecode(next(parts))
             path = os.fsdecode(next(parts)) if status.startswith(b"R") else source
-            blobs = [blob.decode() if mode in _FILES else None for mode, blob in ((old_mode, old), (new_mode, new))]
-            sides[-1].append(_Raw(status[:1].decode(), *blobs, path, source))
+            before = old.decode() if old_mode in _FILES else None
+            after = new.decode() if new_mode in _FILES else None
+            sides[-1].append(_Raw(status[:1].decode(), before, after, path, source))
         if len(sides) != len(pairs):
             raise GitError("git's comparison of commits cannot be read")
         return sides
@@ -342,9 +466,7 @@ class _Graph:
         found: list[Change] = []
         for one in reversed(self._listed):
             states = [self._take(parent) for parent in one.parents]
-            state = 0
-            for other in states:
-                state |= other
+            state = _union(states)
             for change in self._of_commit(one, states):
                 found.append(change)
                 if not change.is_taken:
@@ -365,22 +487,28 @@ class _Graph:
     def _of_commit(self, one: _Listed, states: list[int]) -> Iterator[Change]:
         sides = self._before[one.commit.id]
         for path in dict.fromkeys(name for side in sides for name in side):
-            news = next(side[path][1] for side in sides if path in side)
-            same = [state for side, state in zip(sides, states, strict=False) if path not in side]
-            olds = [
-                (side[path][0], state)
-                for side, state in zip(sides, states or [0] * len(sides), strict=True)
-                if path in side
-            ]
-            if same:
-                taken = 0
-                for state in same:
-                    taken |= state
-                olds = [(old, state) for old, state in olds if state & self._of_path[path] & ~taken]
+            new = next(side[path][1] for side in sides if path in side)
+            olds = [side[path][0] for side in sides if path in side]
+            if is_taken := len(olds) < len(sides):
+                olds = self._newer(path, sides, states)
                 if not olds:
                     continue
-            before = tuple(dict.fromkeys(old for old, _ in olds if old))
-            yield Change(one.commit, path, news, before, is_taken=bool(same))
+            yield Change(one.commit, path, new, tuple(dict.fromkeys(filter(None, olds))), is_taken)
+
+    def _newer(self, path: str, sides: list[_Side], states: list[int]) -> list[str | None]:
+        """Return the versions of those sides that have changes which the side that a merge took has not."""
+        if len(states) < len(sides):
+            return []  # git has left out a side on which no file has changed
+        taken = _union(state for side, state in zip(sides, states, strict=True) if path not in side)
+        own = self._of_path[path] & ~taken
+        return [side[path][0] for side, state in zip(sides, states, strict=True) if path in side and state & own]
+
+
+def _union(states: Iterable[int]) -> int:
+    found = 0
+    for state in states:
+        found |= state
+    return found
 
 
 def _seconds(text: str) -> int:
@@ -390,4 +518,4 @@ def _seconds(text: str) -> int:
 
 def _is_same_in_other_format(old: str, new: str) -> bool:
     """Return whether two names are equal but for their last suffix, as `a.yaml` and `a.json`."""
-    return old != new and os.path.splitext(old)[0] == os.path.splitext(new)[0]
+    return old != new and PurePosixPath(old).with_suffix("") == PurePosixPath(new).with_suffix("")

@@ -21,6 +21,8 @@ __all__ = [
     "Checker",
     "Conflict",
     "Context",
+    "Cures",
+    "DataKey",
     "Denied",
     "Describer",
     "Discloser",
@@ -28,6 +30,7 @@ __all__ = [
     "DuplicateKeyError",
     "HistoryChecker",
     "JsonError",
+    "KeyTracer",
     "Kind",
     "Leaf",
     "Node",
@@ -48,7 +51,10 @@ __all__ = [
     "Rules",
     "SecretValue",
     "Session",
+    "StoredVersion",
     "Unavailable",
+    "Unsealer",
+    "VersionLister",
     "Writer",
     "dump_json",
     "parse_json",
@@ -312,6 +318,8 @@ class Leaf(NamedTuple):
 
     def same_as(self, other: "Leaf") -> bool:
         """Return whether two leaves are stored equally. Equal values in different ciphertexts are not."""
+        if self is other:
+            return True
         pairs = zip(self.clear, other.clear, strict=False)
         return (
             self.sealed == other.sealed
@@ -374,4 +382,80 @@ class Outliner(Protocol):
 
         `path` is relative to the folder of the `rules_file`.
         """
+        ...
+
+
+class Cures(NamedTuple):
+    """The commands that change who can decrypt a document, with the tool of its format.
+
+    - `exclude`: take a reader out of the rules and the document, which keeps its data key.
+    - `renew`: give the document a new data key.
+    - `edit`: change any value by hand.
+    """
+
+    exclude: str
+    renew: str
+    edit: str
+
+
+@runtime_checkable
+class KeyTracer(Protocol):
+    """Optional, on an Outliner: for `bridge history` and `bridge offboard`, which follow documents in git."""
+
+    def outline_in_clear(self, path: str, content: bytes) -> Outline | None:
+        """Return what a document shows that was not encrypted yet, or None if the content is anything else."""
+        ...
+
+    def same_key(
+        self, steps: Iterable[tuple[str, tuple[str, ...]]], versions: Mapping[str, Outline]
+    ) -> Iterable[tuple[str, str]]:
+        """Yield pairs of versions that are proven to have the same data key, without a key.
+
+        A step is the id of a version and the ids of the versions before it, newest first.
+        """
+        ...
+
+    def cures(self, file: str) -> Cures:
+        """Return the commands for a document's file, whose name is ready for a shell."""
+        ...
+
+
+class DataKey(Protocol):
+    """The opened data key of one version of a document. It is only compared, and used in memory."""
+
+    def same_as(self, other: "DataKey") -> bool:
+        """Return whether two data keys are equal."""
+        ...
+
+    def unseal(self, place: tuple[int, tuple[str, ...]], leaf: Leaf) -> tuple[SecretValue, ...]:
+        """Return the values of a leaf at its place; ProviderError if one was not encrypted there with this key."""
+        ...
+
+
+@runtime_checkable
+class Unsealer(Protocol):
+    """Optional, on a session of a KeyTracer: for `bridge offboard --with-keys`."""
+
+    def data_key(self, path: str, content: bytes) -> DataKey:
+        """Open the data key of a version of a document; raise Denied, Unavailable or ProviderError."""
+        ...
+
+
+class StoredVersion(NamedTuple):
+    """One version of a document in its store.
+
+    `time` is RFC 3339, or empty if unknown; `state` is a word such as `destroyed`, or empty if it can be read.
+    """
+
+    id: str
+    time: str = ""
+    state: str = ""
+
+
+@runtime_checkable
+class VersionLister(Protocol):
+    """Optional, on a session: for `bridge history --stores`."""
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the versions that the store still lists, newest first; raise as `read` does."""
         ...

@@ -19,6 +19,17 @@ def parse_duration(text: str) -> int:
     return sum(int(count) * lengths[unit] for count, unit in re.findall(r"([0-9]+)([dhms])", text))
 
 
+def written(seconds: int) -> str:
+    """Format a duration as `parse_duration` reads it: `90d`, `1d12h`."""
+    parts = (
+        (seconds // DAY, "d"),
+        (seconds % DAY // HOUR, "h"),
+        (seconds % HOUR // MINUTE, "m"),
+        (seconds % MINUTE, "s"),
+    )
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
 def in_words(seconds: float) -> str:
     """Format a duration in the largest unit of which it has at least two, rounded down: `97 days`, `24 hours`."""
     for length, unit, _ in _UNITS:

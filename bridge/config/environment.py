@@ -13,7 +13,7 @@ from bridge.config.names import did_you_mean, quoted
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.reference import Reference
 from bridge.config.textfile import read_text
-from bridge.config.yamlfile import load_yaml_documents
+from bridge.config.yamlfile import Read, load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
@@ -96,7 +96,7 @@ def environment_names(folder: Path) -> tuple[str, ...]:
 
 def load_environment(folder: Path, name: str) -> Environment:
     """Read the file of an environment; ConfigError lists everything that is wrong with it."""
-    return _load(name, _find(folder, name, _files(folder)))
+    return load_environment_file(name, _find(folder, name, _files(folder)))
 
 
 def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | ConfigError]:
@@ -105,15 +105,16 @@ def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | Confi
     loaded: dict[str, Environment | ConfigError] = {}
     for name in [name for name in files if name != but]:
         try:
-            loaded[name] = _load(name, _find(folder, name, files))
+            loaded[name] = load_environment_file(name, _find(folder, name, files))
         except ConfigError as error:
             loaded[name] = error
     return loaded
 
 
-def _load(name: str, file: Path) -> Environment:
+def load_environment_file(name: str, file: Path, read: Read = read_text) -> Environment:
+    """Parse the file of an environment; ConfigError lists everything that is wrong with it."""
     findings = Findings(str(file))
-    documents = [document.content for document in load_yaml_documents(file, str(file))] or [None]
+    documents = [document.content for document in load_yaml_documents(file, str(file), read=read)] or [None]
     if len(documents) > 1:
         findings.note("must be one YAML document")
     content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)

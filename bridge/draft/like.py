@@ -216,7 +216,7 @@ class _Like:
                     yield name, limit
                 continue
             value = written(self._reference(f"variables.{name}", variable.reference))
-            options = {"decode": variable.decode} if variable.decode else {}
+            options: dict[str, object] = {"decode": variable.decode} if variable.decode else {}
             options |= {"literal": True} if variable.literal else {}
             yield name, {"from": value, **options, **limit} if options or limit else value
 

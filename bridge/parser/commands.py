@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bridge import __version__
 from bridge.parser.argument_types import metrics_target, name_alone, variable
+from bridge.parser.argument_types import name as any_name
 from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
 from bridge.shell import program
 
@@ -28,7 +29,7 @@ exit status:
   1    refused or failed, nothing was written; or an admission rule drops a key
   2    invalid arguments, environment file, template or env file
   3    a bug in bridge; please report it
-  4    changes are pending (plan --exit-code)
+  4    changes are pending (plan or diff with --exit-code)
   5    stopped between writes; run again
   75   temporary failure; nothing was written, retry
   130  interrupted (143: terminated, 129: its terminal was closed)
@@ -161,6 +162,20 @@ def _check(check: argparse.ArgumentParser) -> None:
     )
 
 
+def _diff(diff: argparse.ArgumentParser) -> None:
+    common(diff, ("text", "json", "markdown"))
+    diff.description = (
+        "Shows what a change in git does to an environment: settings, objects, keys, variables, and the recipients and "
+        "rules of its SOPS files. Needs no key, store or cluster. `bridge plan` shows what would change in the cluster."
+    )
+    text = (
+        "compare A with B, or with `A...B` their merge base with B (default: the merge base with the main branch); "
+        "without B, the working tree"
+    )
+    diff.add_argument("--git", metavar="A[..B]", help=text)
+    diff.add_argument("--exit-code", action="store_true", help="exit with 4 if something differs")
+
+
 def _doctor(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
@@ -174,6 +189,35 @@ def _doctor(command: argparse.ArgumentParser) -> None:
 def _status(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
+
+
+def _history(command: argparse.ArgumentParser) -> None:
+    common(command, ("text", "json"))
+    cluster(command)
+    command.description = (
+        "Shows when each value in the environment's SOPS files last changed and who changed it, from git and without a "
+        "key. With NAME, shows every change of one variable. Never shows a value."
+    )
+    command.add_argument(
+        "name", nargs="?", type=any_name, metavar="NAME", help="only this variable, with all its changes"
+    )
+    text = "also show the versions in Vault and Scaleway, and what bridge last wrote to the cluster"
+    command.add_argument("--stores", action="store_true", help=text)
+
+
+def _offboard(command: argparse.ArgumentParser) -> None:
+    common(command, ("text", "json"))
+    command.description = (
+        "Lists every value that a recipient of the SOPS files could ever read, as git's history shows, and that has "
+        "no new value under a new data key since, with the commands that cure it. Exits with 1 while the list is not "
+        "empty."
+    )
+    text = "an age recipient, a PGP fingerprint, the ARN of a KMS key, or another recipient as the file names it"
+    command.add_argument("recipient", type=any_name, metavar="RECIPIENT", help=text)
+    text = "open old and new versions with your keys, and compare data keys and values in memory"
+    command.add_argument("--with-keys", action="store_true", help=text)
+    text = "follow all branches and tags of this clone (default: the current commit and those before it)"
+    command.add_argument("--all-refs", action="store_true", help=text)
 
 
 def _set(command: argparse.ArgumentParser) -> None:
@@ -314,9 +358,12 @@ def _completion(command: argparse.ArgumentParser) -> None:
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "sync": ("write the sources' values to the cluster", _sync),
     "plan": ("show what sync would do, without values", _plan),
+    "diff": ("show what a change in git does, without a key, store or cluster", _diff),
     "check": ("find errors in the files, without a cluster, network or key", _check),
     "doctor": ("show why bridge does not work here: what is configured, found and reachable", _doctor),
     "status": ("show where each variable comes from and what the cluster has", _status),
+    "history": ("show when each variable last changed, and who changed it", _history),
+    "offboard": ("list what a former recipient of SOPS files may still know, with the cure", _offboard),
     "set": ("set one value in its source", _set),
     "restart": ("restart the workloads that use a changed key", _restart),
     "rollback": ("write an earlier revision of a source as its newest, then sync", _rollback),

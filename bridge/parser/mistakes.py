@@ -17,7 +17,7 @@ _LIST: Final = "list the commands with `bridge --help`"
 
 # Words of other tools, and what bridge has instead.
 _COMMANDS: Final = (
-    ("diff preview drift compare", "run `bridge plan ENV`: it shows what a sync would change"),
+    ("preview drift compare", "run `bridge plan ENV`: it shows what a sync would change"),
     ("apply deploy push update upgrade refresh reconcile", "run `bridge sync ENV`"),
     ("get describe show view cat read", "run `bridge status ENV`: it shows every variable, and no value"),
     ("list ls", "run `bridge status ENV` for its variables, or `bridge plan --all` for all environments"),

@@ -5,7 +5,7 @@ from typing import Final
 
 from bridge.config.age_limits import NO_LIMIT
 from bridge.config.durations import MINUTE
-from bridge.plan.ages import ValueAge, StoredValue, seconds_of
+from bridge.plan.ages import StoredValue, ValueAge, seconds_of
 from bridge.plan.model import Plan, What
 
 SKEW: Final = MINUTE

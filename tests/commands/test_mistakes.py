@@ -40,7 +40,7 @@ def test_without_arguments_help_is_printed_with_status_of_mistake(capfd: pytest.
         ("plna", "did you mean plan?"),
         ("stauts", "did you mean status?"),
         ("doctr", None),
-        ("diff", "run `bridge plan ENV`"),
+        ("drift", "run `bridge plan ENV`"),
         ("apply", "run `bridge sync ENV`"),
         ("deploy", "run `bridge sync ENV`"),
         ("get", "run `bridge status ENV`"),

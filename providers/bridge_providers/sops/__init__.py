@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from bridge.provider import Context, Document, Outline, Problem, ProviderError, Revision, Rules
+from bridge.provider import Context, Cures, DataKey, Document, Outline, Problem, ProviderError, Revision, Rules
 from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
@@ -148,6 +148,25 @@ class Sops(_Section):
 
         return outline.rules_for(path, content)
 
+    def outline_in_clear(self, path: str, content: bytes) -> Outline | None:
+        """Return what the content of a file shows that is not encrypted."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.in_clear(path, content)
+
+    def same_key(
+        self, steps: Iterable[tuple[str, tuple[str, ...]]], versions: Mapping[str, Outline]
+    ) -> Iterable[tuple[str, str]]:
+        """Yield pairs of versions whose ciphertext proves that they have one data key."""
+        from bridge_providers.sops import lineage  # noqa: PLC0415 - as above
+
+        known = {id_: lineage.version_of(version) for id_, version in versions.items()}
+        return lineage.same_key([lineage.Step(child, parents, None) for child, parents in steps], known)
+
+    def cures(self, file: str) -> Cures:
+        """Return the commands of sops for a file."""
+        return Cures(f"sops updatekeys {file}", f"sops rotate -i {file}", f"sops edit {file}")
+
     def describe(self, path: str, context: Context) -> str:
         """Describe which sops wrote a file, for how many keys, and whether only the sops program opens it."""
         from bridge_providers.sops import check  # noqa: PLC0415 - as above
@@ -221,6 +240,12 @@ class SopsSession:
 
         _check_is_file(path)
         writing.rehearse(path, document, expect, self._tools())
+
+    def data_key(self, path: str, content: bytes) -> DataKey:
+        """Open the data key of any version of a file, for comparisons in memory."""
+        from bridge_providers.sops import unseal  # noqa: PLC0415 - as above
+
+        return unseal.data_key(path, content, self._keyring())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Yield the values that the file's rule, or for a new file the rule of `.sops.yaml`, leaves in clear."""

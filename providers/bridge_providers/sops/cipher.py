@@ -20,6 +20,8 @@ _NEW_NONCE_BYTES: Final = 32
 _BEGIN: Final = b"ENC["
 _BASE64: Final = rb"([0-9A-Za-z+/]+={0,2})"
 _FORM: Final = re.compile(rb"ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:([a-z]+)\]" % (_BASE64, _BASE64, _BASE64))
+FORM: Final = re.compile(rb"(ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:[a-z]+\])" % ((rb"[0-9A-Za-z+/]+={0,2}",) * 3))
+"""An encrypted value as a whole."""
 _READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
     b"str": tree.text_leaf,
     b"int": scalars.integer_leaf,

@@ -48,9 +48,8 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    warnings = tuple(mac.warnings(loaded.block))
-    revision = metadata.revision(data, loaded.block)
-    return Document(content, revision, warnings, time=loaded.block.last_modified.rfc3339())
+    warnings, modified = tuple(mac.warnings(loaded.block)), loaded.block.last_modified
+    return Document(content, metadata.revision(data, modified), warnings, time=modified.rfc3339())
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -86,7 +85,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, metadata.revision(data, block), trees)
+    return Opened(stored, block, cipher, documents, metadata.revision(data, block.last_modified), trees)
 
 
 def _by_program(

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from bridge.provider import Kind, ProviderError, Reader, Revision, SecretValue
 from bridge_providers.sops.gotime import GoTime
-from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, Stanza, TransitKey
+from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey
 from bridge_providers.sops.tree import Tree
 
 RULES: Final = (
@@ -94,15 +94,9 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
     return tuple(_group(group) for group in _mappings(block, "key_groups"))
 
 
-def revision(data: bytes, block: Metadata) -> Revision:
-    """Return the revision of a file with this content and block."""
-    moment = block.last_modified
+def revision(data: bytes, moment: GoTime) -> Revision:
+    """Return the revision of a file with this content that was last modified at this moment."""
     return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
-
-
-def stanzas(block: dict[str, Tree]) -> tuple[Stanza, ...]:
-    """Return every key of every group, also of types that bridge cannot open."""
-    return tuple(Stanza(key.id, key.wrapped) for key in readers(block))
 
 
 def readers(block: dict[str, Tree]) -> Iterator[Reader]:

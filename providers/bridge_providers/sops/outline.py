@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Rules, SecretValue
-from bridge_providers.sops import cipher, creation, files, metadata, recipients, stores
+from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Revision, Rules, SecretValue
+from bridge_providers.sops import cipher, creation, files, metadata, recipients, skeleton, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.tree import Tree
 
@@ -29,8 +29,11 @@ def file(path: str, context: Context) -> Path | None:
 
 def outline(path: str, content: bytes) -> Outline:
     """Read the content of a file; ProviderError if it is not a sops file."""
+    return skeleton.outline(stores.store_of(path), content, _outline)
+
+
+def _outline(store: str, content: bytes) -> Outline:
     files.check_size(content)
-    store = stores.store_of(path)
     stored = stores.load(content, store)
     block = metadata.read(stored.metadata)
     leaves = {
@@ -39,7 +42,23 @@ def outline(path: str, content: bytes) -> Outline:
         for keys, leaf in _leaves(document, ())
     }
     rules = Rules(tuple(metadata.readers(stored.metadata)), _settings(block))
-    return Outline(leaves, rules, metadata.revision(content, block), block.mac.encode())
+    return Outline(leaves, rules, metadata.revision(content, block.last_modified), block.mac.encode())
+
+
+def in_clear(path: str, content: bytes) -> Outline | None:
+    """Return what a file shows that is not encrypted; None if sops has written it, or if it is damaged."""
+    store = stores.store_of(path)
+    try:
+        files.check_size(content)
+        documents = stores.load_clear(content, store)
+    except ProviderError:
+        return None
+    leaves = {
+        (number, () if store == stores.BINARY else keys): leaf
+        for number, document in enumerate(documents)
+        for keys, leaf in _leaves(document, ())
+    }
+    return Outline(leaves, Rules((), {}), Revision(""))
 
 
 def _leaves(node: Tree, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Leaf]]:

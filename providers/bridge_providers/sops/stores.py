@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import damage
-from bridge_providers.sops.tree import Stored
+from bridge_providers.sops.tree import NotEncrypted, Stored, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 YAML: Final = "yaml"
 JSON: Final = "json"
@@ -34,3 +35,21 @@ def load(data: bytes, store: str) -> Stored:
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     stored = reader(data)
     return stored._replace(has_comments=has_comments(store))
+
+
+def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]]":
+    """Read a file that is not encrypted; ProviderError if it is, or if it does not have the format of its suffix."""
+    try:
+        load(data, store)
+    except NotEncrypted:
+        pass
+    except ProviderError:
+        if store != BINARY or b'"sops"' in data:
+            raise
+    else:
+        raise ProviderError("is encrypted with sops")
+    if store == BINARY:
+        return ({BINARY: SecretValue(data, Kind.BYTES)},)
+    reader: Callable[[bytes], Sequence[dict[str, Tree]]]
+    reader = import_module(f"bridge_providers.sops.store_{store}").documents
+    return reader(data)

@@ -29,9 +29,13 @@ class Stored(NamedTuple):
     has_comments: bool = False  # whether a file of this store may have them
 
 
-def not_encrypted() -> ProviderError:
+class NotEncrypted(ProviderError):
+    """A file that sops has not encrypted."""
+
+
+def not_encrypted() -> NotEncrypted:
     """Return the error for a file that sops has not encrypted."""
-    return ProviderError(
+    return NotEncrypted(
         "is not encrypted with sops (it has no `sops` metadata)", hint="encrypt it with `sops -e -i FILE`"
     )
 

@@ -13,7 +13,7 @@ from tests.providers.sops.test_lineage import KEYS
 
 OTHER = str(x25519.Identity.generate().to_public())
 CONTENTS = {
-    "a.yaml": "a: CANARY-a\nb: {c: CANARY-c, d_unencrypted: CANARY-d}\ne: [CANARY-1, CANARY-2]\nf: {}\n---\na: CANARY\n",
+    "a.yaml": "a: CANARY-a\nb: {c: CANARY-c, d_unencrypted: CANARY-d}\ne: [CANARY, CANARY]\nf: {}\n---\na: CANARY\n",
     "a.json": '{"a": "CANARY-a", "b": {"c": "CANARY-c", "d_unencrypted": 5}, "e": ["CANARY-1"], "f": {}}\n',
     "a.env": "a=CANARY-a\nd_unencrypted=CANARY-d\n",
     "a.ini": "[b]\nc = CANARY-c\nd_unencrypted = CANARY-d\n",

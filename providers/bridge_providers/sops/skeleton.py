@@ -1,0 +1,83 @@
+"""Reads many versions of a file quickly: most differ only in ciphertexts and in the time of the last change.
+
+A skeleton is a file without these. Versions with the same skeleton have the same names in the same order, because what
+is taken out has no character that means anything to a format. So only one of them is parsed.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from bridge.provider import Leaf, Outline, Rules, SecretValue
+from bridge_providers.sops import cipher, metadata
+from bridge_providers.sops.gotime import GoTime
+
+_TIME: Final = re.compile(rb"lastmodified[\"']?[:=_ ]{1,3}[\"']?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_MOST: Final = 256  # skeletons that are remembered
+_LARGEST: Final = 2**18  # bytes of a skeleton that is remembered
+_MOST_LEAVES: Final = 100_000
+_leaves: Final[dict[bytes, Leaf]] = {}
+"""Leaves of one ciphertext."""
+_known: Final[dict[tuple[str, bytes], "_Shape | None"]] = {}
+
+
+class _Shape(NamedTuple):
+    """What versions with one skeleton have in common: for each leaf, the numbers of its ciphertexts, or the leaf."""
+
+    leaves: Mapping[tuple[int, tuple[str, ...]], "Leaf | tuple[int, ...]"]
+    rules: Rules
+    mac: int | None
+
+
+def outline(store: str, content: bytes, parse: Callable[[str, bytes], Outline]) -> Outline:
+    """Return what `parse` returns for a file."""
+    parts = cipher.FORM.split(content)
+    tokens, rest = parts[1::2], b"\0".join(parts[::2])
+    times = [*_TIME.finditer(rest)]
+    moment = GoTime.from_rfc3339(times[0][1].decode()) if len(times) == 1 else None
+    if moment is None or moment.year == 0 or len(rest) > _LARGEST or b"\0" in content:
+        return parse(store, content)
+    key = store, rest[: times[0].start(1)] + rest[times[0].end(1) :]
+    if (shape := _known.get(key)) is None:
+        found = parse(store, content)
+        if key not in _known:
+            _limit(_known, _MOST)
+            _known[key] = _shape(found, tokens)
+        return found
+    _limit(_leaves, _MOST_LEAVES)
+    leaves = {
+        place: leaf if isinstance(leaf, Leaf) else _leaf(tokens[leaf[0]] if len(leaf) == 1 else b"", leaf, tokens)
+        for place, leaf in shape.leaves.items()
+    }
+    mac = b"" if shape.mac is None else tokens[shape.mac]
+    return Outline(leaves, shape.rules, metadata.revision(content, moment), mac)
+
+
+def _leaf(token: bytes, numbers: tuple[int, ...], tokens: list[bytes]) -> Leaf:
+    """Return a leaf; versions share those that they have in common."""
+    if not token:
+        return Leaf(tuple([tokens[number] for number in numbers]))
+    return _leaves.get(token) or _leaves.setdefault(token, Leaf((token,)))
+
+
+def _limit(known: dict[Any, Any], most: int) -> None:
+    if len(known) >= most:
+        known.clear()
+
+
+def _shape(found: Outline, tokens: list[bytes]) -> _Shape | None:
+    """Return the shape of a file, or None if another file with its skeleton could differ in more than ciphertexts."""
+    numbers = {token: number for number, token in enumerate(tokens)}
+    leaves: dict[tuple[int, tuple[str, ...]], Leaf | tuple[int, ...]] = {}
+    if len(numbers) < len(tokens) or (found.mac and found.mac not in numbers):
+        return None
+    for place, leaf in found.leaves.items():
+        if any(_has_more(value) for value in leaf.clear) or (leaf.clear and leaf.sealed):
+            return None
+        leaves[place] = leaf if leaf.clear or not leaf.sealed else tuple(numbers[token] for token in leaf.sealed)
+    return _Shape(leaves, found.rules, numbers[found.mac] if found.mac else None)
+
+
+def _has_more(value: SecretValue) -> bool:
+    """Return whether a value in clear contains what a skeleton leaves out."""
+    return cipher.FORM.search(value.reveal()) is not None or _TIME.search(value.reveal()) is not None
