@@ -13,6 +13,7 @@ from bridge.plan.model import Plan
 from bridge.report.status import age_data
 from bridge.report.style import table
 from bridge.run.inputs import Run, gather, sound_files
+from bridge.shell import word
 
 _DAY: Final = len("2027-01-31")
 
@@ -37,7 +38,8 @@ def measure(environment: Environment, run: Run, plan: Plan | None) -> Measured:
         found = ages(wanted.stored, None, datetime.now(UTC).strftime(FORMAT))
         warnings = wanted.resolution.warnings
     limited = [age for age in found if age.limited or age.expires]
-    unknown = unknown_problems(limited, "" if plan else "add `--live` to ask the cluster too")
+    sync = f"run `bridge sync {word(environment.name)}`, or set `expires` instead of `max_age`"
+    unknown = unknown_problems(limited, sync if plan else "add `--live` to ask the cluster too")
     errors = tuple(overdue_problems(limited, environment.name))
     return Measured(
         [_data(age) for age in worst(limited)],

@@ -302,6 +302,10 @@ class TestCheck:
                 "bridge: hint: add `--live` to ask the cluster too",
             ],
         )
+        assert desk.run("check", "staging", "--age", "--live").lines == [
+            "bridge: warning: OPENAI_API_KEY: its age is unknown: its store has no time for it",
+            "bridge: hint: run `bridge sync staging`, or set `expires` instead of `max_age`",
+        ]
         desk.run("sync", "staging")
         assert desk.run("check", "staging", "--age", "--live").lines == []
         backdate(desk, "OPENAI_API_KEY", ago(days=97))
