@@ -1,6 +1,7 @@
 """The age of values in their stores: real versions of Vault, Secret Manager's revisions, SOPS files in real git."""
 
 import datetime as dt
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.desk import Desk
 from tests.providers.runs.test_sops_runs import PATCH, Sops, flat
 from tests.providers.runs.test_vault_runs import Store
 from tests.providers.vault.wire import wire
+from tests.servers.s3 import ACCESS_KEY, SECRET_KEY, ObjectStorage
 from tests.servers.scaleway import ACCESS, READ, Grant, SecretManager
 from tests.servers.vault import DevVault
 from tests.team import VALUES
@@ -146,6 +148,45 @@ class TestScaleway:
         assert "OPENAI_API_KEY: its age is unknown" in desk.run("check", "staging", "--age").err
         manager.grants[manager.key] = Grant({ACCESS, READ})
         assert age(desk) == (97, True)
+
+
+class TestAws:
+    """A version of a secret, and a parameter, has a time; a folder of parameters has that of its newest."""
+
+    REGION = "eu-west-3"
+
+    @pytest.fixture(autouse=True)
+    def account(self, offline_desk: Desk, storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+        keys = {"AWS_ENDPOINT_URL": storage.url, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        for name, text in keys.items():
+            monkeypatch.setenv(name, text)
+        offline_desk.canaries.add(SECRET_KEY)
+
+    def limit(self, desk: Desk, source: str) -> None:
+        desk.environment(sources=[source], providers={"aws": {"region": self.REGION}}, variables=LIMITED)
+
+    @pytest.mark.usefixtures("in_97_days")
+    def test_age_is_that_of_version(self, offline_desk: Desk, storage: ObjectStorage) -> None:
+        client = storage.client("secretsmanager", region=self.REGION)
+        client.create_secret(Name="voice/staging", SecretString=json.dumps(VALUES))
+        self.limit(offline_desk, "aws:voice/staging")
+        assert offline_desk.run("plan", "staging").lines[0] == WARNING.format("at least 97 days")
+        assert age(offline_desk) == (97, True)
+
+    @pytest.mark.usefixtures("in_97_days")
+    def test_age_is_that_of_parameters(self, offline_desk: Desk, storage: ObjectStorage) -> None:
+        client = storage.client("ssm", region=self.REGION)
+        for name, value in VALUES.items():
+            client.put_parameter(Name=f"/voice/staging/{name}", Value=value, Type="SecureString")
+        self.limit(offline_desk, "aws:ssm:/voice/staging")
+        assert age(offline_desk) == (97, True)
+        variable = {"from": "aws:ssm:/voice/staging/OPENAI_API_KEY", "max_age": "90d"}
+        offline_desk.environment(
+            sources=["aws:ssm:/voice/staging"],
+            providers={"aws": {"region": self.REGION}},
+            variables={"OPENAI_API_KEY": variable},
+        )
+        assert age(offline_desk) == (97, False)
 
 
 class TestSops:
