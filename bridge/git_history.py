@@ -49,7 +49,7 @@ class Commit(NamedTuple):
         return self.id[:SHORT]
 
 
-class Change(NamedTuple):
+class BlobChange(NamedTuple):
     """A version of a file, or its removal, that differs from what the commit's parents have.
 
     - `path`: the file's name in this commit, from the repository's top.
@@ -111,7 +111,7 @@ def blobs_at(repository: Repository, commit: str, paths: Iterable[str]) -> Mappi
     return {path: words[0].decode() for path, words in pairs if len(words) == 3 and words[1] == b"blob"}
 
 
-def names_of(changes: Iterable[Change]) -> dict[str, str]:
+def names_of(changes: Iterable[BlobChange]) -> dict[str, str]:
     """Return each version's id with the name that it first had, newest first: its suffix says how to read it."""
     listed = list(changes)
     names = {change.blob: change.path for change in reversed(listed) if change.blob}
@@ -121,13 +121,13 @@ def names_of(changes: Iterable[Change]) -> dict[str, str]:
 
 
 def origins(
-    changes: Iterable[Change], now: Mapping[Key, Part], parts: Mapping[str, Mapping[Key, Part]], same: Same[Part]
-) -> dict[Key, Change]:
+    changes: Iterable[BlobChange], now: Mapping[Key, Part], parts: Mapping[str, Mapping[Key, Part]], same: Same[Part]
+) -> dict[Key, BlobChange]:
     """Return, for each part of a file as it is now, the newest change that brought it.
 
     `changes` are newest first. `parts` has the parts of each version; versions without an entry cannot be read.
     """
-    found: dict[Key, Change] = {}
+    found: dict[Key, BlobChange] = {}
     listed, left = list(changes), dict(now)
     earlier = {change.blob: change.before for change in reversed(listed) if change.blob not in parts}
     for change in listed:
@@ -148,7 +148,7 @@ def origins(
     return found
 
 
-def before_of(change: Change, changes: Iterable[Change], readable: Container[str | None]) -> tuple[str, ...]:
+def before_of(change: BlobChange, changes: Iterable[BlobChange], readable: Container[str | None]) -> tuple[str, ...]:
     """Return the versions before a change; instead of one that cannot be read, the versions before that."""
     if all(one in readable for one in change.before):
         return change.before
@@ -236,7 +236,7 @@ def _split(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def follow(
     repository: Repository, paths: Collection[str], start: str = "HEAD", most: int | None = None
-) -> Mapping[str, Sequence[Change]]:
+) -> Mapping[str, Sequence[BlobChange]]:
     """Return the changes of each file up to a commit, newest first; GitError if git cannot tell.
 
     `paths` are relative to the repository's top. With `most`, only so many of the newest commits of each name count.
@@ -275,7 +275,7 @@ class _Source(NamedTuple):
 class _Trail(NamedTuple):
     """The changes of a file under one name, newest first, and the trails that lead on from there."""
 
-    changes: list[Change]
+    changes: list[BlobChange]
     earlier: list[tuple[str, str]]
 
 
@@ -289,7 +289,7 @@ class _Follower:
         self._parents: Final[dict[str, tuple[str, ...]]] = {}
         self._newest = ""
 
-    def follow(self, paths: Collection[str], start: str) -> Mapping[str, Sequence[Change]]:
+    def follow(self, paths: Collection[str], start: str) -> Mapping[str, Sequence[BlobChange]]:
         """Return the changes of each file up to a commit."""
         left = {(start, path) for path in paths}
         self._newest = start
@@ -298,8 +298,8 @@ class _Follower:
             left = {one for key in left for one in self._trails[key].earlier} - self._trails.keys()
         return {path: self._joined((start, path)) for path in paths}
 
-    def _joined(self, first: tuple[str, str]) -> list[Change]:
-        changes: list[Change] = []
+    def _joined(self, first: tuple[str, str]) -> list[BlobChange]:
+        changes: list[BlobChange] = []
         left, seen = [first], {first}
         while left:
             trail = self._trails[left.pop(0)]
@@ -426,10 +426,10 @@ def _appeared(before: Mapping[str, list[_Side]]) -> set[tuple[str, str]]:
     }
 
 
-def _taken(listed: list[_Listed], before: Mapping[str, list[_Side]], commit: str, path: str) -> Change:
+def _taken(listed: list[_Listed], before: Mapping[str, list[_Side]], commit: str, path: str) -> BlobChange:
     """Return the change of a merge that has a file from one of its sides, where another side has not the name."""
     blob = next(side[path][1] for side in before[commit] if path in side)
-    return Change(next(one.commit for one in listed if one.commit.id == commit), path, blob, (), is_taken=True)
+    return BlobChange(next(one.commit for one in listed if one.commit.id == commit), path, blob, (), is_taken=True)
 
 
 def _ancestors(start: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
@@ -458,12 +458,12 @@ class _Graph:
         self._children: Final[dict[str, int]] = defaultdict(int)
         self._bit = 1
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[BlobChange]:
         """Return all changes, newest first."""
         for one in self._listed:
             for parent in one.parents:
                 self._children[parent] += 1
-        found: list[Change] = []
+        found: list[BlobChange] = []
         for one in reversed(self._listed):
             states = [self._take(parent) for parent in one.parents]
             state = _union(states)
@@ -484,7 +484,7 @@ class _Graph:
             return self._seen.get(parent, 0)
         return self._seen.pop(parent, 0)
 
-    def _of_commit(self, one: _Listed, states: list[int]) -> Iterator[Change]:
+    def _of_commit(self, one: _Listed, states: list[int]) -> Iterator[BlobChange]:
         sides = self._before[one.commit.id]
         for path in dict.fromkeys(name for side in sides for name in side):
             new = next(side[path][1] for side in sides if path in side)
@@ -493,7 +493,7 @@ class _Graph:
                 olds = self._newer(path, sides, states)
                 if not olds:
                     continue
-            yield Change(one.commit, path, new, tuple(dict.fromkeys(filter(None, olds))), is_taken)
+            yield BlobChange(one.commit, path, new, tuple(dict.fromkeys(filter(None, olds))), is_taken)
 
     def _newer(self, path: str, sides: list[_Side], states: list[int]) -> list[str | None]:
         """Return the versions of those sides that have changes which the side that a merge took has not."""

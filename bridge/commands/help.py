@@ -20,6 +20,7 @@ TOPICS: Final = (
     "migrating",
     "environment-file",
     "everyday",
+    "review",
     "promises",
     "threat-model",
     "exit-codes",

@@ -7,9 +7,10 @@ from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.git_files import GitFiles, read_git_files, warnings
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
-from bridge.errors import ConfigError, Problem
+from bridge.errors import BridgeError, ConfigError, Problem, combine
+from bridge.provider import Context, VersionLister
 from bridge.report import streams
-from bridge.report.history import Row, Stored, Written, history_data, history_text
+from bridge.report.history import DocumentVersions, LastWrite, Row, history_data, history_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.style import style_of
@@ -17,6 +18,10 @@ from bridge.report.talk import say
 from bridge.review.trails import Place, Trail
 from bridge.review.value_history import all_events, last_events
 from bridge.review.variable_names import Named
+from bridge.run.inputs import Run
+from bridge.sources.offline import documents
+from bridge.sources.reader import at_reference
+from bridge.sources.session import close_sessions, open_session
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
@@ -24,10 +29,10 @@ def run(args: argparse.Namespace, record: Record) -> int:
     environment, run_ = environment_of(args), run_of(args, record)
     files = read_git_files(environment, run_)
     rows = list(_all(files, args.name) if args.name else _last(files))
-    stores: list[Stored] = []
-    cluster: Written | None = None
     found = list(warnings(files.trails))
-    if args.name and not rows:
+    errors: list[BridgeError] = []
+    stores, cluster = _elsewhere(environment, files, run_, args.name, errors) if args.stores else ((), None)
+    if args.name and not rows and not (cluster and cluster.keys):
         raise _unknown(environment, files, args.name)
     data = history_data(environment.name, rows, stores, cluster, found)
     if args.output == "json":
@@ -36,7 +41,50 @@ def run(args: argparse.Namespace, record: Record) -> int:
         streams.report().write(history_text(printable_data(data), style_of(streams.report())))
         streams.report().flush()
     say(record, "warning", found)
-    return 0
+    if not errors:
+        return 0
+    error = combine(errors)
+    say(record, "error", error.problems)
+    return error.exit_status
+
+
+def _elsewhere(
+    environment: Environment, files: GitFiles, run: Run, name: str | None, errors: list[BridgeError]
+) -> tuple[list[DocumentVersions], LastWrite | None]:
+    """Return what the stores and the cluster know. What fails is left out, and its error is added to `errors`."""
+    from bridge.run.written import last_write  # noqa: PLC0415 - start-up: git alone needs no cluster
+
+    stores = list(_stores(environment, files, run, errors))
+    cluster = None
+    try:
+        newest, keys = last_write(environment, run)
+        cluster = LastWrite(newest, {key: moment for key, moment in keys.items() if _is_of(files, key, name)})
+    except BridgeError as error:
+        errors.append(error)
+    return stores, cluster
+
+
+def _is_of(files: GitFiles, key: str, name: str | None) -> bool:
+    return name is None or name in files.names.variables_of(key)
+
+
+def _stores(
+    environment: Environment, files: GitFiles, run: Run, errors: list[BridgeError]
+) -> Iterator[DocumentVersions]:
+    """Yield the versions of each document that is in a store which lists them."""
+    context = Context(environment.base, run.environ, run.deadline)
+    for reference in documents(environment):
+        session = open_session(files.providers[reference.provider], context)
+        try:
+            if isinstance(session, BridgeError):
+                raise session
+            if isinstance(session, VersionLister):
+                yield DocumentVersions(str(reference), tuple(session.versions(reference.path)))
+        except BridgeError as error:
+            errors.append(at_reference(reference, error))
+        finally:
+            if not isinstance(session, BridgeError):
+                close_sessions([session])
 
 
 def _last(files: GitFiles) -> Iterator[Row]:
@@ -71,5 +119,6 @@ def _unknown(environment: Environment, files: GitFiles, name: str) -> ConfigErro
         for named in files.names.of(trail.reference, trail.now).values()
         for one in (named.label, *named.variables)
     }
-    hint = did_you_mean(name, known) or f"list all with `bridge history {environment.name}`"
-    return ConfigError(Problem(environment.name, "no file in git has ever had a value of this name", hint))
+    everything = f"list all with `bridge history {environment.name}`"
+    message = "no file in git has ever had a value of this name"
+    return ConfigError(Problem(environment.name, message, did_you_mean(name, known) or everything))

@@ -18,8 +18,8 @@ from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.review.comparison_with_keys import Comparison
-from bridge.review.exposure import Compare, Exposed, Verdict, exposed, meant_by, readers, unknown
+from bridge.review.comparison_with_keys import KeyComparison
+from bridge.review.exposure import Compare, Exposed, KeyVerdict, exposed, meant_by, readers, unknown
 from bridge.run.inputs import Run
 from bridge.sources.session import close_sessions, open_session
 
@@ -49,15 +49,16 @@ def run(args: argparse.Namespace, record: Record) -> int:
 def _recipients(environment: Environment, files: GitFiles, text: str) -> frozenset[str]:
     """Return the recipients that the argument names; Refusal if no version of a file ever had such a recipient."""
     if not files.trails:
-        message = "has no encrypted file in git"
-        raise Refusal(Problem(environment.name, message, "offboard looks at SOPS files; list them under `sources`"))
+        hint = "offboard looks at SOPS files; list them under `sources`"
+        raise Refusal(Problem(environment.name, "has no encrypted file in git", hint))
     known = readers(files.trails)
     if meant := meant_by(text, known):
         return meant
     names = [reader.id for reader in known]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    hint = did_you_mean(text, names) or f"known recipients: {', '.join(names[:_MOST_NAMED])}{more}"
-    raise Refusal(Problem(environment.name, "no version of its files was ever encrypted to this recipient", hint))
+    everyone = f"known recipients: {', '.join(names[:_MOST_NAMED])}{more}"
+    message = "no version of its files was ever encrypted to this recipient"
+    raise Refusal(Problem(environment.name, message, did_you_mean(text, names) or everyone))
 
 
 def _search(
@@ -66,7 +67,7 @@ def _search(
     if not with_keys:
         return _exposed(files, recipients, unknown), ()
     with _sessions(environment, files, run) as sessions:
-        comparison = Comparison(sessions)
+        comparison = KeyComparison(sessions)
         found = _exposed(files, recipients, comparison.compare)
     problems = [
         problem._replace(where=problem.where or environment.name, warning=True)
@@ -104,7 +105,7 @@ def _sessions(environment: Environment, files: GitFiles, run: Run) -> Iterator[d
 
 def _limits(found: Sequence[Exposed], *, with_keys: bool) -> Iterator[Problem]:
     """Yield how to learn more about values that are unknown."""
-    count = sum(value.verdict is Verdict.UNKNOWN for one in found for value in one.values)
+    count = sum(value.verdict is KeyVerdict.UNKNOWN for one in found for value in one.values)
     if count and not with_keys:
         message = f"{count} values are open because nothing proves without a key that they were replaced"
         yield Problem("", message, "add --with-keys to compare them in memory", warning=True)

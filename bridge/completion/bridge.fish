@@ -65,8 +65,8 @@ function _shtab_bridge_using
   test "$_shtab_bridge_cmdpath" = "$argv"
 end
 
-set -g _shtab_bridge_commands sync plan check doctor status set restart rollback init import adopt exec scan demo help completion
-set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
+set -g _shtab_bridge_commands sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion
+set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --git --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
 
 complete -c bridge -e
 complete -c bridge -f
@@ -119,6 +119,17 @@ complete -c bridge -n '_shtab_bridge_using plan' -l recreate -x -d 'delete and r
 complete -c bridge -n '_shtab_bridge_using plan' -l show-config -d 'show ConfigMap values that come from plain files'
 complete -c bridge -n '_shtab_bridge_using plan' -l exit-code -d 'exit with 4 if something would change'
 complete -c bridge -n '_shtab_bridge_using plan; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a diff -d 'show what a change in git does, without a key, store or cluster'
+complete -c bridge -n '_shtab_bridge_using diff' -s h -l help -d 'show this help message and exit'
+complete -c bridge -n '_shtab_bridge_using diff' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
+complete -c bridge -n '_shtab_bridge_using diff' -s o -l output -xka "text json markdown" -d 'format of the report (default: text)'
+complete -c bridge -n '_shtab_bridge_using diff' -l log-format -xka "text json" -d 'format of the lines on stderr (default: text)'
+complete -c bridge -n '_shtab_bridge_using diff' -l timeout -x -d 'time limit of the run (default: 120)'
+complete -c bridge -n '_shtab_bridge_using diff' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
+complete -c bridge -n '_shtab_bridge_using diff' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
+complete -c bridge -n '_shtab_bridge_using diff' -l git -x -d 'compare A with B, or with `A...B` their merge base with B (default: the merge base with the main branch); without B, the working tree'
+complete -c bridge -n '_shtab_bridge_using diff' -l exit-code -d 'exit with 4 if something differs'
+complete -c bridge -n '_shtab_bridge_using diff; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a check -d 'find errors in the files, without a cluster, network or key'
 complete -c bridge -n '_shtab_bridge_using check' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using check' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
@@ -159,6 +170,30 @@ complete -c bridge -n '_shtab_bridge_using status' -l kubeconfig -xka "(__fish_c
 complete -c bridge -n '_shtab_bridge_using status' -l context -x -d 'use this context of the kubeconfig'
 complete -c bridge -n '_shtab_bridge_using status' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
 complete -c bridge -n '_shtab_bridge_using status; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a history -d 'show when each variable last changed, and who changed it'
+complete -c bridge -n '_shtab_bridge_using history' -s h -l help -d 'show this help message and exit'
+complete -c bridge -n '_shtab_bridge_using history' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
+complete -c bridge -n '_shtab_bridge_using history' -s o -l output -xka "text json" -d 'format of the report (default: text)'
+complete -c bridge -n '_shtab_bridge_using history' -l log-format -xka "text json" -d 'format of the lines on stderr (default: text)'
+complete -c bridge -n '_shtab_bridge_using history' -l timeout -x -d 'time limit of the run (default: 120)'
+complete -c bridge -n '_shtab_bridge_using history' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
+complete -c bridge -n '_shtab_bridge_using history' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
+complete -c bridge -n '_shtab_bridge_using history' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
+complete -c bridge -n '_shtab_bridge_using history' -l context -x -d 'use this context of the kubeconfig'
+complete -c bridge -n '_shtab_bridge_using history' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
+complete -c bridge -n '_shtab_bridge_using history' -l stores -d 'also show the versions in Vault and Scaleway, and what bridge last wrote to the cluster'
+complete -c bridge -n '_shtab_bridge_using history; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a offboard -d 'list what a former recipient of SOPS files may still know, with the cure'
+complete -c bridge -n '_shtab_bridge_using offboard' -s h -l help -d 'show this help message and exit'
+complete -c bridge -n '_shtab_bridge_using offboard' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
+complete -c bridge -n '_shtab_bridge_using offboard' -s o -l output -xka "text json" -d 'format of the report (default: text)'
+complete -c bridge -n '_shtab_bridge_using offboard' -l log-format -xka "text json" -d 'format of the lines on stderr (default: text)'
+complete -c bridge -n '_shtab_bridge_using offboard' -l timeout -x -d 'time limit of the run (default: 120)'
+complete -c bridge -n '_shtab_bridge_using offboard' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
+complete -c bridge -n '_shtab_bridge_using offboard' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
+complete -c bridge -n '_shtab_bridge_using offboard' -l with-keys -d 'open old and new versions with your keys, and compare data keys and values in memory'
+complete -c bridge -n '_shtab_bridge_using offboard' -l all-refs -d 'follow all branches and tags of this clone (default: the current commit and those before it)'
+complete -c bridge -n '_shtab_bridge_using offboard; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a set -d 'set one value in its source'
 complete -c bridge -n '_shtab_bridge_using set' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using set' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
@@ -276,7 +311,7 @@ complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' 
 complete -c bridge -n '_shtab_bridge_using demo' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a help -d 'show a help page, such as migrating or sops, or list them all'
 complete -c bridge -n '_shtab_bridge_using help' -s h -l help -d 'show this help message and exit'
-complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
+complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a completion -d 'print the script that completes commands in bash, zsh or fish'
 complete -c bridge -n '_shtab_bridge_using completion' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using completion; and test $_shtab_bridge_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh, fish'

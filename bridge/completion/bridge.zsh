@@ -14,11 +14,14 @@ _shtab_bridge_commands() {
     check:'find errors in the files, without a cluster, network or key'
     completion:'print the script that completes commands in bash, zsh or fish'
     demo:'show bridge at work on an embedded cluster, in seconds'
+    diff:'show what a change in git does, without a key, store or cluster'
     doctor:'show why bridge does not work here: what is configured, found and reachable'
     exec:'run a command with the infrastructure variables in its environment'
     help:'show a help page, such as migrating or sops, or list them all'
+    history:'show when each variable last changed, and who changed it'
     import:'move the values in a plaintext file to a store'
     init:'draft a new environment from a kustomize layout or another environment'
+    offboard:'list what a former recipient of SOPS files may still know, with the cure'
     plan:'show what sync would do, without values'
     restart:'restart the workloads that use a changed key'
     rollback:'write an earlier revision of a source as its newest, then sync'
@@ -96,6 +99,22 @@ _shtab_bridge_demo_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_demo_defaults_added=0
 
+_shtab_bridge_diff_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json markdown)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  "--git[compare A with B, or with \`A...B\` their merge base with B (default\: the merge base with the main branch)\; without B, the working tree]:A[..B]:"
+  "--exit-code[exit with 4 if something differs]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_diff_defaults_added=0
+
 _shtab_bridge_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
@@ -128,11 +147,30 @@ _shtab_bridge_exec_defaults_added=0
 
 _shtab_bridge_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":a page or a command:(getting-started migrating environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)"
+  ":a page or a command:(getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_help_defaults_added=0
+
+_shtab_bridge_history_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  "--kubeconfig[use this kubeconfig]:FILE:_files"
+  "--context[use this context of the kubeconfig]:NAME:"
+  "--in-cluster[use only the pod\'s service account, and do not ask]"
+  "--stores[also show the versions in Vault and Scaleway, and what bridge last wrote to the cluster]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+  ":only this variable, with all its changes:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_history_defaults_added=0
 
 _shtab_bridge_import_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -174,6 +212,23 @@ _shtab_bridge_init_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_init_defaults_added=0
+
+_shtab_bridge_offboard_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  "--with-keys[open old and new versions with your keys, and compare data keys and values in memory]"
+  "--all-refs[follow all branches and tags of this clone (default\: the current commit and those before it)]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+  ":an age recipient, a PGP fingerprint, the ARN of a KMS key, or another recipient as the file names it:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_offboard_defaults_added=0
 
 _shtab_bridge_plan_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -349,11 +404,14 @@ _shtab_bridge() {
         check) _arguments -C -s $_shtab_bridge_check_options ;;
         completion) _arguments -C -s $_shtab_bridge_completion_options ;;
         demo) _arguments -C -s $_shtab_bridge_demo_options ;;
+        diff) _arguments -C -s $_shtab_bridge_diff_options ;;
         doctor) _arguments -C -s $_shtab_bridge_doctor_options ;;
         exec) _arguments -C -s $_shtab_bridge_exec_options ;;
         help) _arguments -C -s $_shtab_bridge_help_options ;;
+        history) _arguments -C -s $_shtab_bridge_history_options ;;
         import) _arguments -C -s $_shtab_bridge_import_options ;;
         init) _arguments -C -s $_shtab_bridge_init_options ;;
+        offboard) _arguments -C -s $_shtab_bridge_offboard_options ;;
         plan) _arguments -C -s $_shtab_bridge_plan_options ;;
         restart) _arguments -C -s $_shtab_bridge_restart_options ;;
         rollback) _arguments -C -s $_shtab_bridge_rollback_options ;;

@@ -29,7 +29,7 @@ exit status:
   1    refused or failed, nothing was written; or an admission rule drops a key
   2    invalid arguments, environment file, template or env file
   3    a bug in bridge; please report it
-  4    changes are pending (plan or diff with --exit-code)
+  4    changes are pending (plan --exit-code), or something differs (diff --exit-code)
   5    stopped between writes; run again
   75   temporary failure; nothing was written, retry
   130  interrupted (143: terminated, 129: its terminal was closed)
@@ -164,6 +164,7 @@ def _check(check: argparse.ArgumentParser) -> None:
 
 def _diff(diff: argparse.ArgumentParser) -> None:
     common(diff, ("text", "json", "markdown"))
+    diff.set_defaults(module="review")
     diff.description = (
         "Shows what a change in git does to an environment: settings, objects, keys, variables, and the recipients and "
         "rules of its SOPS files. Needs no key, store or cluster. `bridge plan` shows what would change in the cluster."

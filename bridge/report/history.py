@@ -25,14 +25,14 @@ class Row(NamedTuple):
     event: Event | None
 
 
-class Written(NamedTuple):
+class LastWrite(NamedTuple):
     """When bridge last changed keys of the cluster's objects, as the state ConfigMap says."""
 
     newest: str
     keys: Mapping[str, str]
 
 
-class Stored(NamedTuple):
+class DocumentVersions(NamedTuple):
     """The versions of a document that its store lists, newest first."""
 
     document: str
@@ -42,8 +42,8 @@ class Stored(NamedTuple):
 def history_data(
     environment: str,
     rows: Iterable[Row],
-    stores: Iterable[Stored],
-    cluster: Written | None,
+    stores: Iterable[DocumentVersions],
+    cluster: LastWrite | None,
     warnings: Iterable[Problem],
 ) -> dict[str, Any]:
     """Return the report as data."""

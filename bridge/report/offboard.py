@@ -7,17 +7,17 @@ from bridge.errors import Problem
 from bridge.report.data import SCHEMA, problems
 from bridge.report.history import commit_data
 from bridge.report.style import Style, table
-from bridge.review.exposure import Exposed, Exposure, Verdict
+from bridge.review.exposure import Exposed, Exposure, KeyVerdict
 from bridge.review.trails import Place, Trail
 from bridge.review.variable_names import Named
 from bridge.shell import command, word
 
 _REASONS: Final = {
-    Verdict.READER: "still a recipient of the file",
-    Verdict.SAME_KEY: "the data key is still the same",
-    Verdict.SAME_VALUE: "the value itself was not changed",
-    Verdict.UNKNOWN: "unknown, which counts as open",
-    Verdict.DIFFERENT: "new value under a new data key",
+    KeyVerdict.READER: "still a recipient of the file",
+    KeyVerdict.SAME_KEY: "the data key is still the same",
+    KeyVerdict.SAME_VALUE: "the value itself was not changed",
+    KeyVerdict.UNKNOWN: "unknown, which counts as open",
+    KeyVerdict.DIFFERENT: "new value under a new data key",
 }
 
 
@@ -68,7 +68,7 @@ def _value(report: Report, exposure: Exposure) -> dict[str, Any]:
 
 def _first(report: Report) -> Iterator[str]:
     """Yield the files with rules from which the recipient must be removed first."""
-    rules = (one.trail.tracer.rules_file for one in report.found if Verdict.READER in _verdicts(one))
+    rules = (one.trail.tracer.rules_file for one in report.found if KeyVerdict.READER in _verdicts(one))
     yield from dict.fromkeys(rules)
 
 
@@ -77,9 +77,9 @@ def _commands(report: Report) -> Iterator[str]:
     sets: dict[str, None] = {}
     for one in report.found:
         verdicts, cures = _verdicts(one), one.trail.tracer.cures(word(one.trail.shown))
-        if Verdict.READER in verdicts:
+        if KeyVerdict.READER in verdicts:
             yield cures.exclude
-        if verdicts & {Verdict.READER, Verdict.SAME_KEY, Verdict.UNKNOWN}:
+        if verdicts & {KeyVerdict.READER, KeyVerdict.SAME_KEY, KeyVerdict.UNKNOWN}:
             yield cures.renew
         for value in one.values:
             if value.verdict.is_open:
@@ -89,7 +89,7 @@ def _commands(report: Report) -> Iterator[str]:
     yield from sets
 
 
-def _verdicts(exposed: Exposed) -> frozenset[Verdict]:
+def _verdicts(exposed: Exposed) -> frozenset[KeyVerdict]:
     return frozenset(value.verdict for value in exposed.values)
 
 

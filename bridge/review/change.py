@@ -8,7 +8,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class What(enum.Enum):
+class ChangeKind(enum.Enum):
     """What a change does to something that has a name."""
 
     ADD = "added"
@@ -17,7 +17,7 @@ class What(enum.Enum):
     KEEP = "unchanged"
 
 
-class Setting(NamedTuple):
+class SettingChange(NamedTuple):
     """A setting that differs, as text; None on a side that does not have it.
 
     `is_shown` is false if the texts must not be shown. `reason` says what the setting decides.
@@ -30,14 +30,14 @@ class Setting(NamedTuple):
     reason: str = ""
 
     @property
-    def what(self) -> What:
+    def what(self) -> ChangeKind:
         """What the change does to the setting."""
         return what(self.before, self.after)
 
 
-def what(before: object | None, after: object | None) -> What:
+def what(before: object | None, after: object | None) -> ChangeKind:
     """Return what a change does to something that is None on a side that does not have it."""
-    return What.ADD if before is None else What.REMOVE if after is None else What.CHANGE
+    return ChangeKind.ADD if before is None else ChangeKind.REMOVE if after is None else ChangeKind.CHANGE
 
 
 def sides(before: Mapping[K, V], after: Mapping[K, V]) -> Iterator[tuple[K, V | None, V | None]]:
@@ -46,6 +46,6 @@ def sides(before: Mapping[K, V], after: Mapping[K, V]) -> Iterator[tuple[K, V | 
         yield name, before.get(name), after.get(name)
 
 
-def differing(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Setting, ...]:
+def differing(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[SettingChange, ...]:
     """Return the settings that differ."""
-    return tuple(Setting(name, old, new) for name, old, new in sides(before, after) if old != new)
+    return tuple(SettingChange(name, old, new) for name, old, new in sides(before, after) if old != new)

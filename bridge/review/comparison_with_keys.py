@@ -6,12 +6,12 @@ from typing import Final
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.git_history import contents
-from bridge.provider import DataKey, Leaf, Outline, SecretValue, Unsealer
-from bridge.review.exposure import Verdict
+from bridge.provider import DataKey, Outline, SecretValue, Unsealer
+from bridge.review.exposure import KeyVerdict
 from bridge.review.trails import NOW, Place, Trail
 
 
-class Comparison:
+class KeyComparison:
     """Compares with the keys that a run has. A version that none of them opens stays unknown."""
 
     def __init__(self, sessions: Mapping[Reference, Unsealer]) -> None:
@@ -19,36 +19,36 @@ class Comparison:
         self._keys: Final[dict[tuple[Reference, frozenset[str]], DataKey | None]] = {}
         self.errors: Final[list[BridgeError]] = []
 
-    def compare(self, trail: Trail, place: Place, versions: Sequence[str]) -> Verdict:
+    def compare(self, trail: Trail, place: Place, versions: Sequence[str]) -> KeyVerdict:
         """Return whether any of the versions has the present data key, or the present value at a place."""
         now = self._key(trail, NOW)
         value = self._values(trail, NOW, place)
         if now is None or value is None:
-            return Verdict.UNKNOWN
+            return KeyVerdict.UNKNOWN
         verdicts = {self._one(trail, place, version, now, value) for version in versions}
-        order = (Verdict.SAME_KEY, Verdict.SAME_VALUE, Verdict.UNKNOWN)
-        return next((verdict for verdict in order if verdict in verdicts), Verdict.DIFFERENT)
+        order = (KeyVerdict.SAME_KEY, KeyVerdict.SAME_VALUE, KeyVerdict.UNKNOWN)
+        return next((verdict for verdict in order if verdict in verdicts), KeyVerdict.DIFFERENT)
 
-    def _one(self, trail: Trail, place: Place, version: str, now: DataKey, value: tuple[SecretValue, ...]) -> Verdict:
-        key, other = self._key(trail, version), self._values(trail, version, place)
-        if key is None or other is None:
-            return Verdict.UNKNOWN
-        if key.same_as(now):
-            return Verdict.SAME_KEY
-        return Verdict.SAME_VALUE if _is_equal(value, other) else Verdict.DIFFERENT
+    def _one(
+        self, trail: Trail, place: Place, version: str, now: DataKey, value: tuple[SecretValue, ...]
+    ) -> KeyVerdict:
+        other = self._values(trail, version, place)
+        if other is None:
+            return KeyVerdict.UNKNOWN
+        if version not in trail.clear and (key := self._key(trail, version)) and key.same_as(now):
+            return KeyVerdict.SAME_KEY
+        return KeyVerdict.SAME_VALUE if _is_equal(value, other) else KeyVerdict.DIFFERENT
 
     def _values(self, trail: Trail, version: str, place: Place) -> tuple[SecretValue, ...] | None:
+        """Return a value; None if no key opens it, or if it was damaged or pasted from another version."""
         leaf = trail.versions[version].leaves[place]
-        key = self._key(trail, version)
-        if key is None:
-            return None
-        return self._unsealed(key, place, leaf)
-
-    def _unsealed(self, key: DataKey, place: Place, leaf: Leaf) -> tuple[SecretValue, ...] | None:
+        if version in trail.clear:
+            return leaf.clear
         try:
-            return key.unseal(place, leaf)
+            key = self._key(trail, version)
+            return key.unseal(place, leaf) if key else None
         except BridgeError:
-            return None  # damaged, or pasted from another version
+            return None
 
     def _key(self, trail: Trail, version: str) -> DataKey | None:
         """Open a version's data key, once for all versions in which it is stored equally."""

@@ -15,7 +15,7 @@ from bridge.provider import Reader
 from bridge.review.trails import NOW, Place, Trail
 
 
-class Verdict(StrEnum):
+class KeyVerdict(StrEnum):
     """What is known about a value that a recipient could read once."""
 
     READER = "still a recipient"
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     @property
     def is_open(self) -> bool:
         """Whether the recipient may still know the value."""
-        return self is not Verdict.DIFFERENT
+        return self is not KeyVerdict.DIFFERENT
 
 
 class Exposure(NamedTuple):
@@ -35,7 +35,7 @@ class Exposure(NamedTuple):
 
     trail: Trail
     place: Place
-    verdict: Verdict
+    verdict: KeyVerdict
     commit: Commit | None
 
 
@@ -52,13 +52,13 @@ class Exposed(NamedTuple):
     clear: tuple[Commit, ...]
 
 
-Compare: TypeAlias = Callable[[Trail, Place, Sequence[str]], Verdict]
+Compare: TypeAlias = Callable[[Trail, Place, Sequence[str]], KeyVerdict]
 """Compares a value as it is now with what it was in other versions."""
 
 
-def unknown(_trail: Trail, _place: Place, _versions: Sequence[str]) -> Verdict:
+def unknown(_trail: Trail, _place: Place, _versions: Sequence[str]) -> KeyVerdict:
     """Compare nothing: there is no key."""
-    return Verdict.UNKNOWN
+    return KeyVerdict.UNKNOWN
 
 
 def readers(trails: Iterable[Trail]) -> tuple[Reader, ...]:
@@ -96,7 +96,7 @@ def exposed(trail: Trail, recipients: Collection[str], compare: Compare = unknow
         for id_, outline in trail.versions.items()
         if any(reader.id in recipients for reader in outline.rules.readers)
     }
-    readable = _with_same_key(trail, has_had)
+    readable = _with_same_key(trail, has_had) | trail.clear  # which anyone could read
     order = _newest_first(trail)
     values: list[Exposure] = []
     now = trail.now.leaves
@@ -115,9 +115,9 @@ def exposed(trail: Trail, recipients: Collection[str], compare: Compare = unknow
 
 def _verdict(
     trail: Trail, place: Place, versions: Sequence[str], has_had: Collection[str], compare: Compare
-) -> Verdict:
+) -> KeyVerdict:
     if NOW in versions:
-        return Verdict.READER if NOW in has_had else Verdict.SAME_KEY
+        return KeyVerdict.READER if NOW in has_had else KeyVerdict.SAME_KEY
     return compare(trail, place, versions)
 
 

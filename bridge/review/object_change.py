@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateKey, TemplateObject, TemplateUse, all_uses
 from bridge.objects import ObjectId
-from bridge.review.change import Setting, What, sides, what
-from bridge.review.origin import Origins, same
-from bridge.review.state import State, are_comparable
+from bridge.review.change import ChangeKind, SettingChange, sides, what
+from bridge.review.state import Side, are_comparable
 from bridge.review.variable_change import VariableChange
+from bridge.review.variable_origin import Origins, same
 from bridge.secret import Kind, SecretValue
 
 
@@ -21,7 +21,7 @@ class KeyChange(NamedTuple):
     """
 
     name: str
-    what: What
+    what: ChangeKind
     text: bool
     before: str | None = None
     after: str | None = None
@@ -33,12 +33,12 @@ class ObjectChange(NamedTuple):
     """How an object of the templates differs; `fields` are its type, labels and annotations."""
 
     id: ObjectId
-    what: What
-    fields: tuple[Setting, ...]
+    what: ChangeKind
+    fields: tuple[SettingChange, ...]
     keys: tuple[KeyChange, ...]
 
 
-def objects(before: State, after: State, variables: Mapping[str, VariableChange]) -> tuple[ObjectChange, ...]:
+def objects(before: Side, after: Side, variables: Mapping[str, VariableChange]) -> tuple[ObjectChange, ...]:
     """Return the objects that differ, if the templates can be read on both sides."""
     if not are_comparable(before, after):
         return ()
@@ -49,7 +49,7 @@ def objects(before: State, after: State, variables: Mapping[str, VariableChange]
         fields = _fields(id_, one, other)
         keys = tuple(comparison.keys(id_, one, other))
         verdict = what(one, other)
-        if verdict is not What.CHANGE or fields or keys:
+        if verdict is not ChangeKind.CHANGE or fields or keys:
             changes.append(ObjectChange(id_, verdict, fields, keys))
     return tuple(changes)
 
@@ -57,7 +57,7 @@ def objects(before: State, after: State, variables: Mapping[str, VariableChange]
 class _Comparison:
     """Compares keys, with what all of them share."""
 
-    def __init__(self, before: State, after: State, variables: Mapping[str, VariableChange]) -> None:
+    def __init__(self, before: Side, after: Side, variables: Mapping[str, VariableChange]) -> None:
         self._origins: Final = Origins(before), Origins(after)
         self._variables: Final = variables
         self._private: Final = frozenset((*_secret_names(before), *_secret_names(after)))
@@ -98,18 +98,18 @@ class _Comparison:
         return "".join(texts)
 
 
-def _secret_names(state: State) -> Iterator[str]:
+def _secret_names(state: Side) -> Iterator[str]:
     """Yield the variables of Secrets: a ConfigMap's default for one of them may be a secret too."""
     for use in all_uses({one.id: one for one in state.templates or ()}):
         if use.object.kind == "Secret":
             yield from use.names
 
 
-def _fields(id_: ObjectId, one: TemplateObject | None, other: TemplateObject | None) -> tuple[Setting, ...]:
+def _fields(id_: ObjectId, one: TemplateObject | None, other: TemplateObject | None) -> tuple[SettingChange, ...]:
     old, new = (_described(side) if side else {} for side in (one, other))
     public = id_.kind == "ConfigMap"
     return tuple(
-        Setting(name, before, after, is_shown=public or name in {"type", "immutable"})
+        SettingChange(name, before, after, is_shown=public or name in {"type", "immutable"})
         for name, before, after in sides(old, new)
         if before != after
     )

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from bridge.config.reference import Reference
 from bridge.provider import Leaf, Outline, Reader, Rules
-from bridge.review.change import Setting, What, differing, sides, what
-from bridge.review.state import DocumentState, State
+from bridge.review.change import ChangeKind, SettingChange, differing, sides, what
+from bridge.review.state import DocumentState, Side
 
 SEALED, CLEAR, EMPTY = "encrypted", "in plaintext", "empty"
 _WHOLE = "the whole file"
@@ -32,7 +32,7 @@ class ValueChange(NamedTuple):
     fresh: tuple[bytes, ...] = ()
 
     @property
-    def what(self) -> What:
+    def what(self) -> ChangeKind:
         """What the change does to the value."""
         return what(self.before, self.after)
 
@@ -40,7 +40,7 @@ class ValueChange(NamedTuple):
 class ReaderChange(NamedTuple):
     """A recipient that is added or removed; `group` counts from 1 if there are several groups."""
 
-    what: What
+    what: ChangeKind
     kind: str
     id: str
     group: int | None = None
@@ -50,13 +50,13 @@ class RulesChange(NamedTuple):
     """How recipients and encryption rules differ."""
 
     readers: tuple[ReaderChange, ...] = ()
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[SettingChange, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.readers or self.settings)
 
 
-class DocumentChange(NamedTuple):
+class OutlineChange(NamedTuple):
     """How a document differs.
 
     - `name`: its reference, and `renamed_from`: the reference of the older side, if its file has another name now.
@@ -65,7 +65,7 @@ class DocumentChange(NamedTuple):
     """
 
     name: str
-    what: What
+    what: ChangeKind
     path: str | None
     old_path: str | None
     renamed_from: str | None = None
@@ -76,7 +76,7 @@ class DocumentChange(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def document_changes(before: State, after: State) -> tuple[DocumentChange, ...]:
+def document_changes(before: Side, after: Side) -> tuple[OutlineChange, ...]:
     """Return the documents that differ."""
     old, new = before.documents, after.documents
     renamed = _renamed(old, new)
@@ -106,7 +106,7 @@ def _renamed(
     return found
 
 
-def _change(name: str, old: DocumentState | None, new: DocumentState | None) -> DocumentChange | None:
+def _change(name: str, old: DocumentState | None, new: DocumentState | None) -> OutlineChange | None:
     before, after = (side.outline if side else None for side in (old, new))
     values: tuple[ValueChange, ...] = ()
     own, new_files = RulesChange(), RulesChange()
@@ -116,13 +116,13 @@ def _change(name: str, old: DocumentState | None, new: DocumentState | None) -> 
     if old and new and not (old.are_rules_unread or new.are_rules_unread):
         new_files = rules_change(old.rules, new.rules)
     verdict = what(old, new)
-    if verdict is What.CHANGE:
+    if verdict is ChangeKind.CHANGE:
         if _is_present(old) != _is_present(new):
-            verdict = What.ADD if _is_present(new) else What.REMOVE
+            verdict = ChangeKind.ADD if _is_present(new) else ChangeKind.REMOVE
         elif not (values or own or new_files or _is_rewritten(old, new)):
             return None
     rules_file = new.rules_file if new else None
-    return DocumentChange(
+    return OutlineChange(
         name,
         verdict,
         new.path if new else None,
@@ -187,7 +187,7 @@ def rules_change(before: Rules | None, after: Rules | None) -> RulesChange:
     grouped = any(reader.group for reader in (*old, *new))
     readers = [
         ReaderChange(verdict, reader.kind, reader.id, reader.group + 1 if grouped else None)
-        for verdict, here, there in ((What.ADD, new, old), (What.REMOVE, old, new))
+        for verdict, here, there in ((ChangeKind.ADD, new, old), (ChangeKind.REMOVE, old, new))
         for reader in here
         if reader not in there
     ]
@@ -208,7 +208,7 @@ def _notes(
     if before is None or after is None:
         return
     if _has_same_key(before, after):
-        if any(reader.what is What.REMOVE for reader in own.readers):
+        if any(reader.what is ChangeKind.REMOVE for reader in own.readers):
             yield SAME_KEY
     elif _sealed(before) and _sealed(after):
         yield NEW_KEY

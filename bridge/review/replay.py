@@ -5,11 +5,11 @@ Nobody makes the same ciphertext twice, so a value that is encrypted again never
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bridge.git_history import Change, Commit, Repository, contents, follow
-from bridge.review.outline_change import DocumentChange
+from bridge.git_history import BlobChange, Commit, Repository, contents, follow
+from bridge.review.outline_change import OutlineChange
 
 
-def replayed(repository: Repository, base: str, documents: Iterable[DocumentChange]) -> Mapping[bytes, Commit]:
+def replayed(repository: Repository, base: str, documents: Iterable[OutlineChange]) -> Mapping[bytes, Commit]:
     """Return, for each ciphertext that a change adds and that the history up to `base` has, the newest commit with it.
 
     GitError if git cannot tell.
@@ -31,16 +31,16 @@ def replayed(repository: Repository, base: str, documents: Iterable[DocumentChan
     return found
 
 
-def _paths(document: DocumentChange) -> Iterator[str]:
+def _paths(document: OutlineChange) -> Iterator[str]:
     """Yield the names of a document's file on both sides."""
     yield from filter(None, dict.fromkeys((document.path, document.old_path)))
 
 
-def _fresh(document: DocumentChange) -> set[bytes]:
+def _fresh(document: OutlineChange) -> set[bytes]:
     return {ciphertext for value in document.values for ciphertext in value.fresh}
 
 
-def _blobs(changes: Sequence[Change]) -> Iterator[str]:
+def _blobs(changes: Sequence[BlobChange]) -> Iterator[str]:
     """Yield the ids of all versions, newest first."""
     for change in changes:
         yield from filter(None, (change.blob, *change.before))

@@ -49,9 +49,7 @@ def repository_of(folder: Path, environ: Mapping[str, str], deadline: float) -> 
         top = work_tree(folder)
         git = Git(top or _existing(folder), environ)
         repository = Repository(git, top or folder, deadline)
-        repository.ask("rev-parse", "--is-inside-work-tree")
-        if top is None:
-            raise GitError("not in a git repository")
+        repository.ask("rev-parse", "--is-inside-work-tree")  # GitError if `top` is None
     return repository
 
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from bridge.config.age_limits import UNLIMITED
 from bridge.config.durations import written
 from bridge.config.environment import Environment
-from bridge.review.change import Setting, sides
-from bridge.review.state import State
+from bridge.review.change import SettingChange, sides
+from bridge.review.state import Side
 
 REASONS: Final = {
     "id": "names the state and the Lease in the cluster: with another id, nothing is remembered",
@@ -33,13 +33,13 @@ _OF_VARIABLES: Final = {
 }
 
 
-def settings(before: State, after: State) -> tuple[Setting, ...]:
+def settings(before: Side, after: Side) -> tuple[SettingChange, ...]:
     """Return the settings of the environment's file that differ, if it can be read on both sides."""
     if before.is_unread or after.is_unread:
         return ()
     old, new = (dict(_fields(side.environment)) if side.environment else {} for side in (before, after))
     return tuple(
-        Setting(name, one, other, _is_shown(name, one, before) and _is_shown(name, other, after), reason_of(name))
+        SettingChange(name, one, other, _is_shown(name, one, before) and _is_shown(name, other, after), reason_of(name))
         for name, one, other in sides(old, new)
         if one != other
     )
@@ -107,7 +107,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _is_shown(name: str, text: str | None, side: State) -> bool:
+def _is_shown(name: str, text: str | None, side: Side) -> bool:
     """Whether a setting may be shown: nothing of an invalid section, and no URL with a password."""
     first, _, rest = name.partition(".")
     if text is None or first != "providers":

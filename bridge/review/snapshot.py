@@ -9,8 +9,9 @@ from bridge.config.textfile import LIMIT, read_content, too_large
 from bridge.errors import ConfigError, Problem
 from bridge.git_history import Repository, contents
 
-_OUTSIDE: Final = "a link leads out of the repository"
-_LINKS: Final = {b"symlink": _OUTSIDE, b"loop": "a link leads to itself"}
+_OUTSIDE: Final = "a link leads out of the repository, or in a circle"
+_INSTEAD: Final = "put the file itself into the repository"
+_LINKS: Final = frozenset({b"symlink", b"loop"})
 _ABSENT: Final = frozenset({b"dangling", b"notdir"})
 _FETCH: Final = "in a partial clone, fetch it first: `git fetch --refetch --no-filter`"
 
@@ -27,7 +28,7 @@ class Snapshot(Protocol):
         ...
 
 
-class WorkingTree:
+class WorkingTreeFiles:
     """The files on the disk, committed or not."""
 
     def __init__(self, top: Path) -> None:
@@ -41,7 +42,7 @@ class WorkingTree:
         file = self._top / path
         real = Path(os.path.realpath(file))
         if not real.is_relative_to(self._top) or ".git" in real.relative_to(self._top).parts:
-            raise ConfigError(Problem(path, _OUTSIDE))
+            raise ConfigError(Problem(path, _OUTSIDE, _INSTEAD))
         if not os.path.exists(real):  # noqa: PTH110 - Path.exists raises if a folder is inaccessible
             return None
         try:
@@ -50,7 +51,7 @@ class WorkingTree:
             return None
 
 
-class Commit:
+class CommitFiles:
     """The files of a commit."""
 
     def __init__(self, repository: Repository, commit: str) -> None:
@@ -86,10 +87,10 @@ class Commit:
         for path in paths:
             line, _, answer = answer.partition(b"\n")
             first, *words = line.split(b" ")
-            if first in _LINKS.keys() | _ABSENT:
+            if first in _LINKS | _ABSENT:
                 answer = answer[int(words[0]) + 1 :]
             if first in _LINKS:
-                self._found[path] = ConfigError(Problem(path, _LINKS[first]))
+                self._found[path] = ConfigError(Problem(path, _OUTSIDE, _INSTEAD))
             elif b":" in first:
                 continue  # git repeats a name that it does not know
             elif words[0] == b"blob":

@@ -34,7 +34,7 @@ class DocumentState(NamedTuple):
     are_rules_unread: bool = False
 
 
-class State(NamedTuple):
+class Side(NamedTuple):
     """One side of a comparison.
 
     - `file`: the environment's file, or None if this side does not have the environment.
@@ -57,7 +57,7 @@ class State(NamedTuple):
         return self.file is not None and self.environment is None
 
 
-def are_comparable(before: State, after: State) -> bool:
+def are_comparable(before: Side, after: Side) -> bool:
     """Whether the objects of both sides are known: a side without the environment has none."""
     return all(side.file is None or side.templates is not None for side in (before, after))
 
@@ -92,7 +92,7 @@ class Documents(Protocol):
         ...
 
 
-class Place(NamedTuple):
+class FolderPlace(NamedTuple):
     """Where the environments' folder is: as the user named it, with links resolved, and the repository's top."""
 
     folder: Path
@@ -106,12 +106,12 @@ class Place(NamedTuple):
         return None if relative == os.pardir or relative.startswith(os.pardir + os.sep) else relative
 
 
-class Reader:
+class StateReader:
     """Reads one side. `pinned` returns the files of a revision that a reference names, or raises BridgeError."""
 
     def __init__(
         self,
-        place: Place,
+        place: FolderPlace,
         snapshot: Snapshot,
         open_documents: Callable[[Environment], Documents],
         pinned: Callable[[str], Snapshot],
@@ -123,15 +123,15 @@ class Reader:
         self._problems: Final[list[Problem]] = []
         self._outside: Final[list[str]] = []
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> Side:
         """Return what this side shows of an environment."""
         file = self._environment_file(name)
         if file is None:
-            return State(problems=tuple(self._problems))
+            return Side(problems=tuple(self._problems))
         shown = self._place.relative(file)
         environment = self._attempt(lambda: load_environment_file(name, file, self._text))
         if environment is None:
-            return State(shown, problems=tuple(self._problems))
+            return Side(shown, problems=tuple(self._problems))
         documents = self._open(environment)
         self._problems.extend(documents.problems)
         files = self._files(environment, documents)
@@ -145,7 +145,7 @@ class Reader:
         }
         outside = tuple(dict.fromkeys(self._outside))
         sections = documents.valid_sections
-        return State(shown, environment, read, states, sections, tuple(dict.fromkeys(self._problems)), outside)
+        return Side(shown, environment, read, states, sections, tuple(dict.fromkeys(self._problems)), outside)
 
     def _environment_file(self, name: str) -> Path | None:
         files = [self._place.folder / f"{name}{suffix}" for suffix in SUFFIXES]
@@ -213,7 +213,7 @@ class Reader:
         content = self._snapshot.read(relative) if relative else None
         if content is None:
             if not relative:
-                raise ConfigError(Problem(shown, "is outside the repository"))
+                raise ConfigError(Problem(shown, "is outside the repository", "move it into the repository"))
             raise FileNotFoundError
         return decoded(content, shown, path)
 

@@ -11,7 +11,7 @@ from bridge.config.reference import Reference
 from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.git import GitError, GitLate, work_tree
-from bridge.git_history import LARGEST, Change, Repository, blobs_at, contents, follow, names_of, repository_of
+from bridge.git_history import LARGEST, BlobChange, Repository, blobs_at, contents, follow, names_of, repository_of
 from bridge.provider import Context, KeyTracer, Outline, Outliner, Provider, ProviderError
 
 NOW: Final = ""
@@ -46,7 +46,7 @@ class Trail(NamedTuple):
     repository: Repository
     path: str
     shown: str
-    changes: Sequence[Change]
+    changes: Sequence[BlobChange]
     versions: Mapping[str, Outline]
     clear: frozenset[str]
     unreadable: frozenset[str]

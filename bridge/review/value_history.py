@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from bridge.git_history import Change, Commit, before_of, origins
+from bridge.git_history import BlobChange, Commit, before_of, origins
 from bridge.provider import Leaf, Outline
 from bridge.review.trails import NOW, Place, Trail
 
@@ -12,8 +12,8 @@ _GONE: Final = "-"
 _TOLERANCE: Final = 3600  # seconds by which the clocks of a team may differ
 
 
-class What(StrEnum):
-    """What a commit did to a value, as far as that is visible without a key."""
+class EventKind(StrEnum):
+    """EventKind a commit did to a value, as far as that is visible without a key."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -26,7 +26,7 @@ class What(StrEnum):
 class Event(NamedTuple):
     """A change of a value; without a commit, it is not committed yet."""
 
-    what: What
+    what: EventKind
     commit: Commit | None
 
 
@@ -35,7 +35,7 @@ def last_events(trail: Trail) -> Mapping[Place, Event | None]:
     parts = {id_: outline.leaves for id_, outline in trail.versions.items()}
     now = trail.now.leaves
     if trail.head is None:
-        return dict.fromkeys(now, Event(What.ADDED, None))
+        return dict.fromkeys(now, Event(EventKind.ADDED, None))
     found = origins(trail.changes, now, parts, Leaf.same_as)
     committed = parts.get(trail.head, {})
     events: dict[Place, Event | None] = {}
@@ -76,30 +76,30 @@ def _same_leaves(trail: Trail, version: str) -> bool:
     )
 
 
-def _changed(trail: Trail, child: str, before: Collection[str], place: Place) -> What | None:
+def _changed(trail: Trail, child: str, before: Collection[str], place: Place) -> EventKind | None:
     """Return what a version did to a value, or None if it is as in a version before."""
     olds = [trail.versions[one].leaves.get(place) for one in before if one in trail.versions]
     if child == _GONE:
-        return What.REMOVED if any(olds) else None
+        return EventKind.REMOVED if any(olds) else None
     if child not in trail.versions:
         return None
     leaf = trail.versions[child].leaves.get(place)
     if leaf is None:
-        return What.REMOVED if olds and all(olds) else None
+        return EventKind.REMOVED if olds and all(olds) else None
     if any(old is not None and leaf.same_as(old) for old in olds):
         return None
     return _what(trail, child, before, place)
 
 
-def _what(trail: Trail, child: str, before: Collection[str], place: Place) -> What:
+def _what(trail: Trail, child: str, before: Collection[str], place: Place) -> EventKind:
     versions = [(one, trail.versions[one]) for one in before if one in trail.versions]
     having = [(one, version) for one, version in versions if place in version.leaves]
     if not having:
-        return What.ADDED
+        return EventKind.ADDED
     if child not in trail.clear and all(one in trail.clear for one, _ in having):
-        return What.ENCRYPTED
+        return EventKind.ENCRYPTED
     renewed = all(_is_renewed(trail.versions[child], version) for one, version in having if one not in trail.clear)
-    return What.RENEWED if renewed else What.CHANGED
+    return EventKind.RENEWED if renewed else EventKind.CHANGED
 
 
 def _is_renewed(new: Outline, old: Outline) -> bool:
@@ -109,7 +109,7 @@ def _is_renewed(new: Outline, old: Outline) -> bool:
     return all(wrapped) and all(sealed) and not wrapped[0] & wrapped[1] and not sealed[0] & sealed[1]
 
 
-def has_wrong_dates(changes: Collection[Change], now: float) -> bool:
+def has_wrong_dates(changes: Collection[BlobChange], now: float) -> bool:
     """Return whether a commit is dated before one that it builds on, or in the future: a clock was wrong."""
     made = {change.blob: change.commit.committed for change in reversed([*changes])}
     return any(

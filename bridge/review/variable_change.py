@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from bridge.config.template import all_uses
-from bridge.review.change import What, sides, what
-from bridge.review.origin import Given, Leaves, Origins, same
-from bridge.review.state import State, are_comparable
+from bridge.review.change import ChangeKind, sides, what
+from bridge.review.state import Side, are_comparable
+from bridge.review.variable_origin import Given, Leaves, Origins, same
 
 NEW: Final = "new ciphertext"
 
@@ -15,13 +15,13 @@ class VariableChange(NamedTuple):
     """How a variable differs: why its value may be another one, what uses it, and its new ciphertexts."""
 
     name: str
-    what: What
+    what: ChangeKind
     reasons: tuple[str, ...]
     uses: tuple[str, ...]
     fresh: frozenset[bytes] = frozenset()
 
 
-def variables(before: State, after: State) -> tuple[VariableChange, ...]:
+def variables(before: Side, after: Side) -> tuple[VariableChange, ...]:
     """Return the variables that differ, if files and templates can be read on both sides."""
     if not are_comparable(before, after):
         return ()
@@ -32,14 +32,14 @@ def variables(before: State, after: State) -> tuple[VariableChange, ...]:
         verdict = what(one, other)
         given = [side.of(name) if uses is not None else None for side, uses in zip(origins, (one, other), strict=True)]
         reasons = tuple(_reasons(*given))
-        if verdict is not What.CHANGE or reasons:
+        if verdict is not ChangeKind.CHANGE or reasons:
             uses = other if other is not None else one
             fresh = _sealed(given[1]) - _sealed(given[0])
             changes.append(VariableChange(name, verdict, reasons, tuple(uses or ()), fresh))
     return tuple(changes)
 
 
-def _uses(state: State) -> Mapping[str, list[str]]:
+def _uses(state: Side) -> Mapping[str, list[str]]:
     """Return what uses each variable."""
     uses: dict[str, list[str]] = {}
     for use in all_uses({one.id: one for one in state.templates or ()}):

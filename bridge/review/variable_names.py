@@ -31,8 +31,8 @@ class VariableNames:
     def __init__(self, environment: Environment, templates: Mapping[ObjectId, TemplateObject]) -> None:
         self._environment: Final = environment
         self._templates: Final = templates
-        uses = all_uses(templates)
-        self._used: Final = {name for use in uses for name in use.names} | environment.infrastructure.keys()
+        self._uses: Final = all_uses(templates)
+        self._used: Final = {name for use in self._uses for name in use.names} | environment.infrastructure.keys()
 
     def of(self, reference: Reference, outline: Outline) -> Mapping[Place, Named]:
         """Return the name of each value in a document, without what only describes an object."""
@@ -44,6 +44,13 @@ class VariableNames:
             for number, keys in outline.leaves
             if keys and keys[0] in _SECTIONS
         }
+
+    def variables_of(self, key: str) -> frozenset[str]:
+        """Return the variables that fill a key, which is called `KIND/NAME key KEY`."""
+        return next(
+            (use.names or frozenset({use.key}) for use in self._uses if f"{use.object} key {use.key}" == key),
+            frozenset(),
+        )
 
     def _field(self, reference: Reference, place: Place) -> Named:
         label = ".".join(place[1]) or reference.path

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from bridge.config.reference import Reference
 from bridge.git import LIMIT, Git, GitError, work_tree
-from bridge.git_history import Change, Repository, blobs_at, contents, follow
+from bridge.git_history import BlobChange, Repository, blobs_at, contents, follow
 from bridge.provider import Context, Outliner, Provider
 from bridge.sources.select import Place
 
@@ -103,7 +103,9 @@ def _sealed(repository: Repository, start: str, files: list[_File]) -> Iterator[
             yield file.reference, {place: leaf.sealed for place, leaf in leaves.items() if leaf.sealed}
 
 
-def _users(files: list[_File], history: Mapping[str, Sequence[Change]]) -> Mapping[str, list[tuple[Reference, int]]]:
+def _users(
+    files: list[_File], history: Mapping[str, Sequence[BlobChange]]
+) -> Mapping[str, list[tuple[Reference, int]]]:
     """Return, for each version's id, the documents that had it, and the times of the commits that brought it."""
     users: dict[str, list[tuple[Reference, int]]] = defaultdict(list)
     for file in files:

@@ -152,7 +152,7 @@ def test_name_that_program_was_called_by_is_used(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, shown: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", [f"/somewhere/{called}"])
-    usage, _, hint = mistake(capfd, "diff")
+    usage, _, hint = mistake(capfd, "drift")
     assert (usage, hint.partition(":")[0]) == (f"{shown} [-h] [-V] COMMAND ...", f"run `{shown} plan ENV`")
     assert mistake(capfd, "exec", "staging")[0].startswith(f"{shown} exec [ENV] ")
     assert cli.main(["help", "sync"]) == 0

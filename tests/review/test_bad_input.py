@@ -1,4 +1,4 @@
-"""What `bridge diff` does with what cannot be compared: a clear error, or a line in the report, and nothing is lost."""
+"""What `bridge diff` does with what cannot be compared: a clear error or a line in the report; nothing is lost."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.review.comparison import SHALLOW
+from bridge.review.compare import SHALLOW
 from tests.review.team import CONFIG, FILE, WHO, Team
 
 

@@ -1,10 +1,20 @@
 """Read and write secrets during one run: check before the first access, access, and build the document."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.provider import Context, Denied, Document, NotFound, Problem, ProviderError, Revision, Unavailable
+from bridge.provider import (
+    Context,
+    Denied,
+    Document,
+    NotFound,
+    Problem,
+    ProviderError,
+    Revision,
+    StoredVersion,
+    Unavailable,
+)
 from bridge_providers.scaleway import content, metadata, paths
 from bridge_providers.scaleway.api import SecretManager
 from bridge_providers.scaleway.paths import Place, Requested, Scope
@@ -41,6 +51,11 @@ class ScalewaySession:
 
         scope, place = paths.parse(path)
         return write(self._open(scope), place, document, expect)
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the revisions of a secret, newest first; no value is read."""
+        scope, place = paths.parse(path)
+        return metadata.listed(self._open(scope), place)
 
     def close(self) -> None:
         """Close the connections."""

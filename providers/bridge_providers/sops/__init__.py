@@ -118,9 +118,9 @@ class Sops(_Section):
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, if git proves it."""
-        from bridge_providers.sops import history  # noqa: PLC0415 - as above
+        from bridge_providers.sops import removed_recipients  # noqa: PLC0415 - as above
 
-        return () if _is_object(path) else history.problems(path, context)
+        return () if _is_object(path) else removed_recipients.problems(path, context)
 
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context

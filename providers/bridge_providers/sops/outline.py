@@ -52,6 +52,8 @@ def in_clear(path: str, content: bytes) -> Outline | None:
         files.check_size(content)
         documents = stores.load_clear(content, store)
     except ProviderError:
+        documents = None
+    if documents is None:
         return None
     leaves = {
         (number, () if store == stores.BINARY else keys): leaf

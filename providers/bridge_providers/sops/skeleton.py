@@ -4,7 +4,6 @@ A skeleton is a file without these. Versions with the same skeleton have the sam
 is taken out has no character that means anything to a format. So only one of them is parsed.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +11,9 @@ from bridge.provider import Leaf, Outline, Rules, SecretValue
 from bridge_providers.sops import cipher, metadata
 from bridge_providers.sops.gotime import GoTime
 
-_TIME: Final = re.compile(rb"lastmodified[\"']?[:=_ ]{1,3}[\"']?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_NAME: Final = b"lastmodified"
+_DATE: Final = len("2026-01-01")
+_TIME: Final = len("2026-01-01T00:00:00Z")
 _MOST: Final = 256  # skeletons that are remembered
 _LARGEST: Final = 2**18  # bytes of a skeleton that is remembered
 _MOST_LEAVES: Final = 100_000
@@ -33,11 +34,12 @@ def outline(store: str, content: bytes, parse: Callable[[str, bytes], Outline]) 
     """Return what `parse` returns for a file."""
     parts = cipher.FORM.split(content)
     tokens, rest = parts[1::2], b"\0".join(parts[::2])
-    times = [*_TIME.finditer(rest)]
-    moment = GoTime.from_rfc3339(times[0][1].decode()) if len(times) == 1 else None
+    begin = rest.find(b"T", rest.find(_NAME) + len(_NAME)) - _DATE
+    end = begin + _TIME
+    moment = GoTime.from_rfc3339(rest[begin:end].decode(errors="replace")) if rest.count(_NAME) == 1 else None
     if moment is None or moment.year == 0 or len(rest) > _LARGEST or b"\0" in content:
         return parse(store, content)
-    key = store, rest[: times[0].start(1)] + rest[times[0].end(1) :]
+    key = store, rest[:begin] + rest[end:]
     if (shape := _known.get(key)) is None:
         found = parse(store, content)
         if key not in _known:
@@ -80,4 +82,4 @@ def _shape(found: Outline, tokens: list[bytes]) -> _Shape | None:
 
 def _has_more(value: SecretValue) -> bool:
     """Return whether a value in clear contains what a skeleton leaves out."""
-    return cipher.FORM.search(value.reveal()) is not None or _TIME.search(value.reveal()) is not None
+    return cipher.FORM.search(value.reveal()) is not None or _NAME in value.reveal()

@@ -37,8 +37,8 @@ def load(data: bytes, store: str) -> Stored:
     return stored._replace(has_comments=has_comments(store))
 
 
-def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]]":
-    """Read a file that is not encrypted; ProviderError if it is, or if it does not have the format of its suffix."""
+def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]] | None":
+    """Read a file that is not encrypted; None if it is, ProviderError if it does not have its suffix's format."""
     try:
         load(data, store)
     except NotEncrypted:
@@ -47,7 +47,7 @@ def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]]":
         if store != BINARY or b'"sops"' in data:
             raise
     else:
-        raise ProviderError("is encrypted with sops")
+        return None
     if store == BINARY:
         return ({BINARY: SecretValue(data, Kind.BYTES)},)
     reader: Callable[[bytes], Sequence[dict[str, Tree]]]

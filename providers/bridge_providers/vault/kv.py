@@ -20,6 +20,7 @@ from bridge.provider import (
     ProviderError,
     Revision,
     SecretValue,
+    StoredVersion,
     dump_json,
 )
 from bridge_providers.vault import answers
@@ -75,6 +76,40 @@ def reading(engine: Engine, path: str) -> Step:
 def writing(engine: Engine, path: str) -> Step:
     """Return the step for writing a document, with the policy that it needs."""
     return _step("writing", _place(engine, path), "create", "update")
+
+
+def listing(engine: Engine, path: str) -> Step:
+    """Return the step for listing a document's versions, with the policy that it needs."""
+    return _step("listing the versions of", f"{engine.mount}/metadata/{path}", "read")
+
+
+def get_metadata(client: "Client", engine: Engine, path: str) -> Reply:
+    """Request what version 2 knows about a document's versions, without a value."""
+    return client.secrets.kv.v2.read_secret_metadata(path, engine.mount)  # type: ignore[no-any-return]
+
+
+def versions(reply: Reply, engine: Engine) -> tuple[StoredVersion, ...]:
+    """Return the versions in an answer, newest first; raise NotFound or the error from `answers.failure`."""
+    if reply.status == 404:
+        raise _missing(reply, engine, None)
+    if not reply.is_ok:
+        raise answers.failure(reply)
+    listed = part(reply.body, "data", "versions")
+    if not isinstance(listed, Mapping):
+        raise answers.foreign(reply, " (it lists no versions)")
+    numbers = sorted((name for name in listed if name.isascii() and name.isdecimal()), key=int, reverse=True)
+    return tuple(StoredVersion(name, _moment(listed[name], "created_time"), _state(listed[name])) for name in numbers)
+
+
+def _moment(version: Node, name: str) -> str:
+    moment = text(version, name)
+    return moment if _TIME.fullmatch(moment) else ""
+
+
+def _state(version: Node) -> str:
+    if text(version, "destroyed") == "true":
+        return "destroyed"
+    return "deleted" if _moment(version, "deletion_time") else ""
 
 
 def _place(engine: Engine, path: str) -> str:

@@ -1,7 +1,7 @@
 """Read and write documents on a Vault server during one run."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from bridge.provider import (
     Problem,
     ProviderError,
     Revision,
+    StoredVersion,
 )
 from bridge_providers.vault import answers, kv, methods, origin, paths, settings
 from bridge_providers.vault.answers import Reply, Step
@@ -97,6 +98,16 @@ class VaultSession:
         reply = self.ask(lambda client: kv.ask_capabilities(client, engine, place.path), step)
         if reply.is_ok and not kv.may_write(reply, is_new=expect is None):
             raise Denied(f"{self._named(step).what} failed: {answers.DENIED}", hint=step.hint)
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the versions of a document, newest first; none in an engine that keeps none."""
+        place = paths.split(path, self._options.mount)
+        engine = self._engine(place)
+        if engine.version == 1:
+            return ()
+        place = _within(place, engine)
+        step = kv.listing(engine, place.path)
+        return kv.versions(self.ask(lambda client: kv.get_metadata(client, engine, place.path), step), engine)
 
     def _writable(self, path: str) -> tuple[Engine, Place]:
         place = paths.split(path, self._options.mount)

@@ -8,7 +8,7 @@ from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.objects import ObjectId
 from bridge.provider import Leaf, Outline
-from bridge.review.state import State
+from bridge.review.state import Side
 
 Leaves: TypeAlias = Mapping[tuple[str, ...], Leaf]
 """How a value is stored: the leaves below its name."""
@@ -38,7 +38,7 @@ class Given(NamedTuple):
 class Origins:
     """The origins of all variables on one side."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Side) -> None:
         self._state: Final = state
         self._by_name: Final[dict[Reference, Mapping[str, Leaves]]] = {}
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from bridge.git_history import Commit
-from bridge.review.change import Setting
+from bridge.review.change import SettingChange
 from bridge.review.object_change import ObjectChange, objects
-from bridge.review.outline_change import SEALED, DocumentChange, document_changes
+from bridge.review.outline_change import SEALED, OutlineChange, document_changes
 from bridge.review.revisions import UNSHALLOW
 from bridge.review.settings_change import settings
-from bridge.review.state import State
+from bridge.review.state import Side
 from bridge.review.variable_change import VariableChange, variables
 
 EQUAL: Final = "a value with a new ciphertext may be the same value: without a key, the two cannot be compared"
@@ -20,17 +20,17 @@ SHALLOW: Final = f"this is a shallow clone, so older versions are not searched f
 class Comparison(NamedTuple):
     """All that differs. `replayed` has, by ciphertext, the commit of the older version that it comes from."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[SettingChange, ...]
     objects: tuple[ObjectChange, ...]
     variables: tuple[VariableChange, ...]
-    documents: tuple[DocumentChange, ...]
+    documents: tuple[OutlineChange, ...]
     replayed: Mapping[bytes, Commit] = {}
 
     def __bool__(self) -> bool:
         return bool(self.settings or self.objects or self.variables or self.documents)
 
 
-def compare(before: State, after: State) -> Comparison:
+def compare(before: Side, after: Side) -> Comparison:
     """Return what differs between two states."""
     by_name = {one.name: one for one in variables(before, after)}
     return Comparison(
@@ -41,7 +41,7 @@ def compare(before: State, after: State) -> Comparison:
     )
 
 
-def unknown(before: State, after: State, changes: Comparison, *, is_shallow: bool) -> Iterator[str]:
+def unknown(before: Side, after: Side, changes: Comparison, *, is_shallow: bool) -> Iterator[str]:
     """Yield what cannot be known without a key, a store or a cluster, as far as it matters here."""
     stored = [(value.before, value.after) for one in changes.documents for value in one.values]
     if any(SEALED in f"{old}" and SEALED in f"{new}" for old, new in stored):
@@ -64,6 +64,6 @@ def unknown(before: State, after: State, changes: Comparison, *, is_shallow: boo
     yield from (f"{one} cannot be read on one side, so it is not compared" for one in dict.fromkeys(unread))
 
 
-def _env_file(side: State) -> str:
+def _env_file(side: Side) -> str:
     file = side.environment.env_file if side.environment else None
     return file if isinstance(file, str) else side.environment.shown(file) if side.environment and file else ""

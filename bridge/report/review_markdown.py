@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bridge.report.diff_lines import (
+from bridge.report.markdown import bounded, cell, code, plain, problem_line
+from bridge.report.review_lines import (
     MARKS,
     document_title,
     key_reasons,
@@ -16,10 +17,9 @@ from bridge.report.diff_lines import (
     value_text,
     variable_reasons,
 )
-from bridge.report.markdown import bounded, cell, code, plain, problem_line
 
 
-def diff_markdown(data: dict[str, Any]) -> str:
+def review_markdown(data: dict[str, Any]) -> str:
     """Return the report as Markdown."""
     return bounded(list(_lines(data)), "bridge diff")
 

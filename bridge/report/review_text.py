@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bridge.report.diff_lines import (
+from bridge.report.review_lines import (
     MARKS,
     document_title,
     key_reasons,
@@ -19,7 +19,7 @@ from bridge.report.diff_lines import (
 from bridge.report.style import KINDS, Style
 
 
-def diff_text(data: dict[str, Any], style: Style) -> str:
+def review_text(data: dict[str, Any], style: Style) -> str:
     """Return the whole report as text."""
     return "\n".join(_lines(data, style)) + "\n"
 

@@ -9,15 +9,15 @@ from typing import Any
 from bridge.errors import Problem
 from bridge.git_history import Commit
 from bridge.report.data import SCHEMA, problems
-from bridge.review.change import Setting
-from bridge.review.comparison import Comparison
+from bridge.review.change import SettingChange
+from bridge.review.compare import Comparison
 from bridge.review.object_change import KeyChange, ObjectChange
-from bridge.review.outline_change import DocumentChange, RulesChange, ValueChange
+from bridge.review.outline_change import OutlineChange, RulesChange, ValueChange
 from bridge.review.revisions import Range
 from bridge.review.variable_change import VariableChange
 
 
-def diff_data(
+def review_data(
     environment: str, chosen: Range, changes: Comparison, unknown: Iterable[str], found: Iterable[Problem]
 ) -> dict[str, Any]:
     """Return a comparison as data. `found` are the problems of both sides."""
@@ -38,7 +38,7 @@ def diff_data(
     }
 
 
-def _setting(setting: Setting) -> dict[str, Any]:
+def _setting(setting: SettingChange) -> dict[str, Any]:
     before, after = (setting.before, setting.after) if setting.is_shown else (None, None)
     return {
         "name": setting.name,
@@ -82,7 +82,7 @@ def _variable(change: VariableChange, replayed: Mapping[bytes, Commit]) -> dict[
     }
 
 
-def _document(change: DocumentChange, replayed: Mapping[bytes, Commit]) -> dict[str, Any]:
+def _document(change: OutlineChange, replayed: Mapping[bytes, Commit]) -> dict[str, Any]:
     return {
         "reference": change.name,
         "renamed_from": change.renamed_from,
