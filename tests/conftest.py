@@ -56,6 +56,7 @@ REAL: Final = {
     "sops_binary",
     "middle_sops_binary",
     "old_sops_binary",
+    "vals_binary",
     "sops_of",
     "kubectl_binary",
     "kustomize_binary",
@@ -140,6 +141,12 @@ def go_regexp(request: pytest.FixtureRequest) -> Path:
 def old_sops_binary(request: pytest.FixtureRequest) -> Path:
     """A sops that is years old."""
     return _tool(request, "sops-3.8")
+
+
+@pytest.fixture(scope="session")
+def vals_binary(request: pytest.FixtureRequest) -> Path:
+    """The real vals."""
+    return _tool(request, "vals")
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ TOPICS: Final = (
     "vault",
     "scaleway",
     "aws",
+    "programs",
     "writing-a-provider",
     "troubleshooting",
     "performance",

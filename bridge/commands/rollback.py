@@ -1,20 +1,19 @@
 """`bridge rollback`: writes an earlier revision of a source as its newest, and syncs the cluster."""
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TextIO
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.cluster_binding import agree
 from bridge.commands.prompts import can_ask, confirm
+from bridge.commands.sync_after_write import plan_written, sync_written, unfinished
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference, parse_reference
-from bridge.errors import ANYTHING, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, combine
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.provider import Context, Document, Provider, Revision
+from bridge.provider import Context, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
@@ -23,10 +22,8 @@ from bridge.report.record import Record
 from bridge.report.rollback import rollback_text
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
+from bridge.run.apply import FirstWrite, Outcome
 from bridge.run.inputs import Agreed, Run
-from bridge.run.plan import read_environment, try_changes
-from bridge.shell import word
 from bridge.sources.providers import build_providers
 from bridge.stores.update import Written, look_back, put_back
 from bridge.stores.whole_document import Whole
@@ -91,10 +88,8 @@ def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _R
     whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
     # Without an order, no guard takes it for an old revision: once written, it will be the newest.
     documents = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
-    with read_environment(environment, run._replace(given=documents)) as (wanted, cluster):
-        rollback = _Rollback(source, args.to, whole, Outcome(try_changes(wanted, cluster, run)))
-        if not rollback.plan.refusals and not args.dry_run:
-            rollback.first = first_write(rollback.plan, environment, cluster, run)
+    outcome, first = plan_written(environment, run, documents, is_trial=args.dry_run)
+    rollback = _Rollback(source, args.to, whole, outcome, first=first)
     if rollback.plan.refusals:
         rollback.result = "refused"
     elif whole.is_needed or rollback.plan.pending:
@@ -140,36 +135,15 @@ def _question(rollback: _Rollback) -> str:
 
 
 def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
-    """Sync as `bridge sync` does, from the current content of the store."""
+    """Sync from the current content of the store, and set the result."""
     outcome = rollback.outcome
-    try:
-        sync_environment(environment, run._replace(accept=partial(_check_shown, rollback)), outcome)
-    except ANYTHING as error:
-        outcome.fail(error)
-    if rollback.plan.refusals:
-        outcome.error = Refusal(*rollback.plan.refusals)
-    if outcome.error and rollback.written:
-        outcome.error = Stopped(*outcome.error.problems, _unfinished(rollback, rollback.written))
+    sync_written(environment, run, outcome, rollback.source, rollback.written)
     if outcome.error:
         rollback.result = "stopped" if isinstance(outcome.error, Stopped) else "failed"
     elif dropped(rollback.plan):
         rollback.result = "altered"
     else:
         rollback.result = "written" if rollback.written or outcome.written else "unchanged"
-
-
-def _check_shown(rollback: _Rollback, documents: Mapping[Reference, Document]) -> None:
-    """Raise Unavailable if the store returns an older revision than before, as Secret Manager sometimes does."""
-    now = documents[rollback.source].revision
-    after = rollback.written.after if rollback.written else now
-    if after.series == now.series and (after.order or 0) > (now.order or 0):
-        raise Unavailable(Problem(str(rollback.source), f"the store temporarily returns the older revision {now.id}"))
-
-
-def _unfinished(rollback: _Rollback, written: Written) -> Problem:
-    what = f"revision {written.after.id} was written, but the cluster is not synced yet"
-    hint = f"run `bridge sync {word(rollback.plan.environment)}` or the same command again to complete it"
-    return Problem(str(rollback.source), what, hint)
 
 
 def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
@@ -183,7 +157,7 @@ def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
     say(record, "warning", [one for one in warnings if one not in rollback.shown])
     say(record, "error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
-        say(record, "error", [_unfinished(rollback, rollback.written)])
+        say(record, "error", [unfinished(rollback.plan.environment, rollback.source, rollback.written)])
     return error.exit_status if error else 1 if missing else 0
 
 

@@ -16,10 +16,12 @@ from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.apply import FirstWrite, Outcome, sync_environment
 from bridge.run.inputs import Agreed, Run
-from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.run.restart import Restart
+    from bridge.run.view import Cluster
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
@@ -46,11 +48,8 @@ def _sync(
     args: argparse.Namespace, record: Record, agreed: Agreed = frozenset(), shown: tuple[Problem, ...] = ()
 ) -> int:
     environment, run_ = environment_of(args), run_of(args, record)._replace(agreed=agreed)
-    outcome, restart = Outcome(), _asked(args)
-    then = None
-    if restart:
-        record.touched += [restart.rolled, restart.begun]
-        then = partial(_restart, args, environment, run_, restart)
+    outcome = Outcome()
+    restart, then = restart_asked(args, environment, run_)
     try:
         sync_environment(environment, run_, outcome, then=then)
     except BaseException as stop:
@@ -67,21 +66,17 @@ def _sync(
     return status
 
 
-def _asked(args: argparse.Namespace) -> "Restart | None":
+def restart_asked(
+    args: argparse.Namespace, environment: Environment, run: Run
+) -> "tuple[Restart | None, Callable[[Cluster], None] | None]":
+    """Return the outcome of the restart that --restart asks for, and the function that restarts after the sync."""
     if not args.restart:
-        return None
-    from bridge.run.restart import Restart  # noqa: PLC0415 - start-up: most runs restart nothing
+        return None, None
+    from bridge.run.restart import Restart, restart_after_sync  # noqa: PLC0415 - start-up: most runs restart nothing
 
-    return Restart()
-
-
-def _restart(
-    args: argparse.Namespace, environment: Environment, run_: Run, restart: "Restart", cluster: Cluster
-) -> None:
-    from bridge.run.restart import follow, survey_and_roll  # noqa: PLC0415 - start-up
-
-    survey_and_roll(cluster, restart)
-    follow(environment, run_, restart, cluster.objects.namespace, args.wait or 0)
+    restart = Restart()
+    run.record.touched += [restart.rolled, restart.begun]
+    return restart, partial(restart_after_sync, environment, run, restart, args.wait or 0)
 
 
 def _failure(outcome: Outcome, restart: "Restart | None") -> tuple[Problem, ...]:

@@ -66,7 +66,7 @@ function _shtab_bridge_using
 end
 
 set -g _shtab_bridge_commands sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion
-set -g _shtab_bridge_opts_with_value --color --config --context --deploy --files --fix-kustomize --from --git --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
+set -g _shtab_bridge_opts_with_value --as --color --config --container --context --deploy --files --fix-kustomize --from --generate --git --keep-previous --kubeconfig --like --lock-wait --log-format --manifests --metrics --output --recreate --shard --source --timeout --to --wait --with -o
 
 complete -c bridge -e
 complete -c bridge -f
@@ -203,6 +203,16 @@ complete -c bridge -n '_shtab_bridge_using set' -l timeout -x -d 'time limit of 
 complete -c bridge -n '_shtab_bridge_using set' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
 complete -c bridge -n '_shtab_bridge_using set' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
 complete -c bridge -n '_shtab_bridge_using set' -l yes -d 'do not ask for confirmation'
+complete -c bridge -n '_shtab_bridge_using set' -l generate -x -d 'generate the value without showing it: base64:BYTES, hex:BYTES, alnum:CHARACTERS (16 to 1024), or uuid'
+complete -c bridge -n '_shtab_bridge_using set' -l keep-previous -x -d 'also move the old value to this variable, in the same revision of the store, so that both are valid during a rollout. If an earlier rotation is not finished, finish it instead'
+complete -c bridge -n '_shtab_bridge_using set' -l sync -d 'afterwards, write the cluster as `bridge sync` does'
+complete -c bridge -n '_shtab_bridge_using set' -l restart -d 'with --sync: afterwards, restart the workloads that use a changed key'
+complete -c bridge -n '_shtab_bridge_using set' -l wait -x -d 'wait this long for the rollouts, for example 10m (default: do not wait)'
+complete -c bridge -n '_shtab_bridge_using set' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
+complete -c bridge -n '_shtab_bridge_using set' -l context -x -d 'use this context of the kubeconfig'
+complete -c bridge -n '_shtab_bridge_using set' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
+complete -c bridge -n '_shtab_bridge_using set' -l first -d 'write even if the environment is not bound to this cluster and was never written to it'
+complete -c bridge -n '_shtab_bridge_using set' -l lock-wait -x -d 'how long to wait for another run that is writing (default: 30)'
 complete -c bridge -n '_shtab_bridge_using set; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a restart -d 'restart the workloads that use a changed key'
 complete -c bridge -n '_shtab_bridge_using restart' -s h -l help -d 'show this help message and exit'
@@ -288,13 +298,20 @@ complete -c bridge -n '_shtab_bridge_using adopt' -l dry-run -d 'only show which
 complete -c bridge -n '_shtab_bridge_using adopt' -l rebind -d 'bind the environment to the current namespace: replace the uid in the environment'"'"'s file. A restored etcd backup has the same uids, so they do not distinguish it from the original'
 complete -c bridge -n '_shtab_bridge_using adopt' -l lock-wait -x -d 'how long to wait for another run that is writing (default: 30)'
 complete -c bridge -n '_shtab_bridge_using adopt; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
-complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a exec -d 'run a command with the infrastructure variables in its environment'
+complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a exec -d 'run a command with an environment'"'"'s variables, or as a workload'"'"'s container'
 complete -c bridge -n '_shtab_bridge_using exec' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using exec' -l config -xka "(__fish_complete_directories)" -d 'the environments'"'"' folder (default: $BRIDGE_CONFIG, or config here or above, up to the repository'"'"'s root)'
 complete -c bridge -n '_shtab_bridge_using exec' -l timeout -x -d 'time limit of the run (default: 120)'
 complete -c bridge -n '_shtab_bridge_using exec' -l color -xka "auto always never" -d 'when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)'
 complete -c bridge -n '_shtab_bridge_using exec' -s q -l quiet -d 'print only errors and questions; JSON and Markdown are still printed'
+complete -c bridge -n '_shtab_bridge_using exec' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
+complete -c bridge -n '_shtab_bridge_using exec' -l context -x -d 'use this context of the kubeconfig'
+complete -c bridge -n '_shtab_bridge_using exec' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
 complete -c bridge -n '_shtab_bridge_using exec' -l with -x -d 'also set this variable, which may be secret; repeatable'
+complete -c bridge -n '_shtab_bridge_using exec' -l as -x -d 'set the variables of this workload'"'"'s container instead, as in --as Deployment/agent'
+complete -c bridge -n '_shtab_bridge_using exec' -l container -x -d 'with --as: the container (default: the one that kubectl takes)'
+complete -c bridge -n '_shtab_bridge_using exec' -l manifests -xka "(__fish_complete_path (commandline -ct))" -d 'with --as: take the workload from this output of `kustomize build` (-: stdin), not from the cluster'
+complete -c bridge -n '_shtab_bridge_using exec' -l mask -d 'replace secret values in the command'"'"'s output with ********'
 complete -c bridge -n '_shtab_bridge_using exec; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a scan -d 'find secret values in plaintext'
 complete -c bridge -n '_shtab_bridge_using scan' -s h -l help -d 'show this help message and exit'
@@ -311,7 +328,7 @@ complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' 
 complete -c bridge -n '_shtab_bridge_using demo' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a help -d 'show a help page, such as migrating or sops, or list them all'
 complete -c bridge -n '_shtab_bridge_using help' -s h -l help -d 'show this help message and exit'
-complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
+complete -c bridge -n '_shtab_bridge_using help; and test $_shtab_bridge_npos -eq 0' -ka "getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion" -d 'a page or a command'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a completion -d 'print the script that completes commands in bash, zsh or fish'
 complete -c bridge -n '_shtab_bridge_using completion' -s h -l help -d 'show this help message and exit'
 complete -c bridge -n '_shtab_bridge_using completion; and test $_shtab_bridge_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh, fish'

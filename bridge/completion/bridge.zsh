@@ -16,7 +16,7 @@ _shtab_bridge_commands() {
     demo:'show bridge at work on an embedded cluster, in seconds'
     diff:'show what a change in git does, without a key, store or cluster'
     doctor:'show why bridge does not work here: what is configured, found and reachable'
-    exec:'run a command with the infrastructure variables in its environment'
+    exec:'run a command with an environment'"'"'s variables, or as a workload'"'"'s container'
     help:'show a help page, such as migrating or sops, or list them all'
     history:'show when each variable last changed, and who changed it'
     import:'move the values in a plaintext file to a store'
@@ -138,7 +138,14 @@ _shtab_bridge_exec_options=(
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
   {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  "--kubeconfig[use this kubeconfig]:FILE:_files"
+  "--context[use this context of the kubeconfig]:NAME:"
+  "--in-cluster[use only the pod\'s service account, and do not ask]"
   "*--with[also set this variable, which may be secret\; repeatable]:NAME:"
+  "--as[set the variables of this workload\'s container instead, as in --as Deployment\/agent]:KIND/NAME:"
+  "--container[with --as\: the container (default\: the one that kubectl takes)]:NAME:"
+  "--manifests[with --as\: take the workload from this output of \`kustomize build\` (-\: stdin), not from the cluster]:FILE:_files"
+  "--mask[replace secret values in the command\'s output with \*\*\*\*\*\*\*\*]"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )
 
@@ -147,7 +154,7 @@ _shtab_bridge_exec_defaults_added=0
 
 _shtab_bridge_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":a page or a command:(getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
+  ":a page or a command:(getting-started migrating environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -327,6 +334,16 @@ _shtab_bridge_set_options=(
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
   {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
   "--yes[do not ask for confirmation]"
+  "--generate[generate the value without showing it\: base64\:BYTES, hex\:BYTES, alnum\:CHARACTERS (16 to 1024), or uuid]:FORMAT:"
+  "--keep-previous[also move the old value to this variable, in the same revision of the store, so that both are valid during a rollout. If an earlier rotation is not finished, finish it instead]:NAME:"
+  "--sync[afterwards, write the cluster as \`bridge sync\` does]"
+  "--restart[with --sync\: afterwards, restart the workloads that use a changed key]"
+  "--wait[wait this long for the rollouts, for example 10m (default\: do not wait)]:DURATION:"
+  "--kubeconfig[use this kubeconfig]:FILE:_files"
+  "--context[use this context of the kubeconfig]:NAME:"
+  "--in-cluster[use only the pod\'s service account, and do not ask]"
+  "--first[write even if the environment is not bound to this cluster and was never written to it]"
+  "--lock-wait[how long to wait for another run that is writing (default\: 30)]:SECONDS:"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
   ":the variable:"
 )

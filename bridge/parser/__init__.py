@@ -74,8 +74,19 @@ def _check(args: argparse.Namespace, command: Parser) -> None:
         command.error("--metrics cannot be combined with --dry-run")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
         command.error("--in-cluster cannot be combined with --kubeconfig or --context")
-    if args.command == "exec" and not args.child:
+    if args.command == "exec":
+        _check_exec(args, command)
+
+
+def _check_exec(args: argparse.Namespace, command: Parser) -> None:
+    if not args.child:
         command.error("no command: write it after --")
+    if args.workload and args.names:
+        command.error("--as cannot be combined with --with: a workload's container has its own variables")
+    options = ("container", "manifests", "kubeconfig", "context", "in_cluster")
+    lonely = next((option for option in options if getattr(args, option)), None)
+    if lonely and not args.workload:
+        command.error(f"--{lonely.replace('_', '-')} needs --as")
 
 
 def _without_command(words: list[str]) -> NoReturn:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bridge.stores.generate import ValueFormat
+
 DAY: Final = 86_400
 
 
@@ -47,6 +49,16 @@ def name_alone(text: str) -> str:
     return text
 
 
+def value_format(text: str) -> "ValueFormat":
+    """Parse the format of a value to generate."""
+    from bridge.stores.generate import FORMS, parse_format  # noqa: PLC0415 - start-up: few runs generate a value
+
+    wanted = parse_format(text)
+    if wanted is None:
+        raise argparse.ArgumentTypeError(f"must be {FORMS}")
+    return wanted
+
+
 def variable(text: str) -> str:
     """Parse a variable name."""
     if not (text.isascii() and text.isidentifier()):
@@ -58,6 +70,20 @@ def name(text: str) -> str:
     """Parse a name. Refuse an empty name, which comes from an unset shell variable and must not mean the default."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def workload(text: str) -> str:
+    """Parse a workload's kind and name."""
+    if not re.fullmatch(r"[A-Za-z]{1,30}/[a-z0-9][-.a-z0-9]{0,252}", text):
+        raise argparse.ArgumentTypeError("must be KIND/NAME, such as Deployment/agent")
+    return text
+
+
+def container(text: str) -> str:
+    """Parse a container's name."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,62}", text):
+        raise argparse.ArgumentTypeError("must be the name of a container")
     return text
 
 

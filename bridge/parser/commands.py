@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bridge import __version__
-from bridge.parser.argument_types import metrics_target, name_alone, variable
+from bridge.parser.argument_types import container, file, metrics_target, name_alone, value_format, variable, workload
 from bridge.parser.argument_types import name as any_name
 from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
 from bridge.shell import program
@@ -228,6 +228,20 @@ def _set(command: argparse.ArgumentParser) -> None:
         "terminal, reads the value from stdin and strips one trailing newline."
     )
     command.add_argument("name", type=name_alone, metavar="NAME", help="the variable")
+    text = "generate the value without showing it: base64:BYTES, hex:BYTES, alnum:CHARACTERS (16 to 1024), or uuid"
+    command.add_argument("--generate", type=value_format, metavar="FORMAT", help=text)
+    text = (
+        "also move the old value to this variable, in the same revision of the store, so that both are valid during a "
+        "rollout. If an earlier rotation is not finished, finish it instead"
+    )
+    command.add_argument("--keep-previous", type=name_alone, metavar="NAME", help=text)
+    command.add_argument("--sync", action="store_true", help="afterwards, write the cluster as `bridge sync` does")
+    text = "with --sync: afterwards, restart the workloads that use a changed key"
+    command.add_argument("--restart", action="store_true", help=text)
+    wait(command)
+    cluster(command)
+    first(command)
+    lock(command)
 
 
 def _restart(restart: argparse.ArgumentParser) -> None:
@@ -310,7 +324,15 @@ def _adopt(adopt: argparse.ArgumentParser) -> None:
 
 def _exec(exec_: argparse.ArgumentParser) -> None:
     common(exec_, ())
-    exec_.usage = "%(prog)s [ENV] [--with NAME]... [OPTION]... -- CMD [ARG]..."
+    cluster(exec_)
+    exec_.usage = (
+        "%(prog)s [ENV] [--with NAME]... [OPTION]... -- CMD [ARG]...\n"
+        "       %(prog)s [ENV] --as KIND/NAME [OPTION]... -- CMD [ARG]..."
+    )
+    exec_.description = (
+        "Runs a command with the infrastructure variables in its environment or, with --as, with the variables of a "
+        "workload's container, as in its pod, with the values of the sources."
+    )
     exec_.add_argument(
         "--with",
         dest="names",
@@ -320,6 +342,14 @@ def _exec(exec_: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="also set this variable, which may be secret; repeatable",
     )
+    text = "set the variables of this workload's container instead, as in --as Deployment/agent"
+    exec_.add_argument("--as", dest="workload", type=workload, metavar="KIND/NAME", help=text)
+    text = "with --as: the container (default: the one that kubectl takes)"
+    exec_.add_argument("--container", type=container, metavar="NAME", help=text)
+    text = "with --as: take the workload from this output of `kustomize build` (-: stdin), not from the cluster"
+    exec_.add_argument("--manifests", type=file, metavar="FILE", help=text)
+    text = "replace secret values in the command's output with ********"
+    exec_.add_argument("--mask", action="store_true", help=text)
 
 
 def _scan(scan: argparse.ArgumentParser) -> None:
@@ -371,7 +401,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None
     "init": ("draft a new environment from a kustomize layout or another environment", _init),
     "import": ("move the values in a plaintext file to a store", _import),
     "adopt": ("take over the templates' keys from kubectl and others, without changing values", _adopt),
-    "exec": ("run a command with the infrastructure variables in its environment", _exec),
+    "exec": ("run a command with an environment's variables, or as a workload's container", _exec),
     "scan": ("find secret values in plaintext", _scan),
     "demo": ("show bridge at work on an embedded cluster, in seconds", _demo),
     "help": ("show a help page, such as migrating or sops, or list them all", _help),

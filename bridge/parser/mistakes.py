@@ -21,7 +21,11 @@ _COMMANDS: Final = (
     ("apply deploy push update upgrade refresh reconcile", "run `bridge sync ENV`"),
     ("get describe show view cat read", "run `bridge status ENV`: it shows every variable, and no value"),
     ("list ls", "run `bridge status ENV` for its variables, or `bridge plan --all` for all environments"),
-    ("edit put add write rotate patch replace", "run `bridge set ENV NAME`: it sets one value in its source"),
+    (
+        "rotate",
+        "run `bridge set ENV NAME --generate base64:32 --keep-previous NAME_PREVIOUS --sync --restart`",
+    ),
+    ("edit put add write patch replace", "run `bridge set ENV NAME`: it sets one value in its source"),
     (
         "delete rm remove unset destroy prune",
         "remove the key from its template and run `bridge sync ENV`; with --prune it deletes whole objects",

@@ -8,8 +8,10 @@ from typing import Any, Final
 from bridge.report.record import Record
 from bridge.shell import command, program
 
-_CLUSTER: Final = frozenset({"sync", "plan", "check", "status", "restart", "rollback", "import", "adopt", "doctor"})
-_OTHERS: Final = frozenset({"set", "init", "exec", "scan", "diff"})
+_CLUSTER: Final = frozenset(
+    {"sync", "plan", "check", "status", "set", "restart", "rollback", "import", "adopt", "doctor"}
+)
+_OTHERS: Final = frozenset({"init", "exec", "scan", "diff"})
 _ANY: Final = r"bridge (?=[a-z-])"
 # Patterns are compiled on first use, because most runs print no command.
 _QUOTED: Final = r"`([^`]+)`"

@@ -9,7 +9,7 @@ from bridge.config.environment import ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.objects import Live, ObjectId
+from bridge.objects import Desired, Live, ObjectId
 from bridge.plan.build import Allowed
 from bridge.plan.model import NO_STORES
 from bridge.plan.state import Memory
@@ -184,6 +184,14 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
 def gather_secrets(environment: Environment, run: Run) -> Managed:
     """Read everything as `gather` does, and return the values that must stay secret."""
     return managed(environment, *_read_all(environment, sound_files(environment, run), run))
+
+
+def gather_objects(environment: Environment, files: Files, run: Run) -> tuple[tuple[Desired, ...], Managed]:
+    """Read everything as `gather` does, and return the objects and the values that must stay secret."""
+    inputs = _read_all(environment, files, run)
+    secrets = managed(environment, *inputs)
+    secrets = secrets._replace(warnings=(*secrets.warnings, *late_warnings.take()))
+    return resolve(environment, *inputs).desired, secrets
 
 
 class _Inputs(NamedTuple):

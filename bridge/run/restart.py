@@ -117,6 +117,12 @@ def survey_and_roll(cluster: Cluster, restart: Restart) -> None:
         roll(cluster, restart)
 
 
+def restart_after_sync(environment: Environment, run: Run, restart: Restart, seconds: float, cluster: Cluster) -> None:
+    """Survey and roll after a sync, and follow the rollouts for at most this many seconds."""
+    survey_and_roll(cluster, restart)
+    follow(environment, run, restart, cluster.objects.namespace, seconds)
+
+
 def roll(cluster: Cluster, restart: Restart) -> None:
     """Mark each outdated workload, after a dry run of all of them; add obstacles to the problems."""
     workloads = _workloads(cluster)

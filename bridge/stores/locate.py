@@ -13,6 +13,7 @@ from bridge.provider import Document
 from bridge.secret import SecretValue
 from bridge.sources.select import is_manifests
 from bridge.stores.slots import Slot, value_at
+from bridge.stores.write import Edit, same_value
 
 
 class ValueLocation(NamedTuple):
@@ -31,16 +32,24 @@ class ValueLocation(NamedTuple):
         """The current value of each slot."""
         return tuple(value_at(self.document, slot) for slot in self.slots)
 
+    def edits(self, value: SecretValue) -> list[Edit]:
+        """Return what it takes to give every slot this value; nothing for the slots that already have it."""
+        pairs = zip(self.slots, self.seen, strict=True)
+        return [Edit(slot, value, seen) for slot, seen in pairs if not same_value(seen, value)]
+
 
 def locate_value(
     name: str,
     environment: Environment,
     templates: Mapping[ObjectId, TemplateObject],
     read: Callable[[Reference], Document | None],
+    *,
+    beside: Reference | None = None,
 ) -> ValueLocation:
     """Return what gives a variable: `variables`, else the first source that has it, else the first possible source.
 
-    ConfigError if nothing uses the name; Refusal if no source could take it, or if a value there would have no effect.
+    A variable that no source gives yet goes to the source `beside` if there is one of this name. ConfigError if nothing
+    uses the name; Refusal if no source could take it, or if a value there would have no effect.
     """
     uses, literals = _uses(name, environment, templates)
     exception = environment.variables.get(name)
@@ -50,7 +59,7 @@ def locate_value(
         reference = exception.reference.document
         slot = Slot(exception.reference.field, base64=exception.decode == "base64")
         return ValueLocation(reference, read(reference), (slot,))
-    first = _in_sources(name, environment, uses, literals, read)
+    first = _in_sources(name, environment, uses, literals, read, beside=beside)
     if literals and first is None:
         raise _settled(literals)
     if first is None:
@@ -62,12 +71,22 @@ def locate_value(
     return first
 
 
-def _in_sources(
+def keys_of(
+    name: str, environment: Environment, templates: Mapping[ObjectId, TemplateObject]
+) -> frozenset[tuple[ObjectId, str]]:
+    """Return the objects' keys that a value of this name fills; ConfigError if nothing uses the name."""
+    uses, literals = _uses(name, environment, templates)
+    return frozenset((use.object, use.key) for use in uses or literals)
+
+
+def _in_sources(  # noqa: PLR0913 - what `locate_value` has, and the keys that it has found
     name: str,
     environment: Environment,
     uses: list[TemplateUse],
     literals: list[TemplateUse],
     read: Callable[[Reference], Document | None],
+    *,
+    beside: Reference | None,
 ) -> ValueLocation | None:
     """Return the first source that gives the value, else the first that could; for a literal, only manifests count."""
     first: ValueLocation | None = None
@@ -81,11 +100,13 @@ def _in_sources(
             continue
         slots = _slots(name, literals or [use for use in uses if use.variable], document)
         candidate = ValueLocation(reference, document, slots)
-        if any(value is not None for value in candidate.seen):
-            if not has_manifests and name not in environment.infrastructure:
-                _check_counts(name, uses, earlier)
+        has_value = any(value is not None for value in candidate.seen)
+        if (has_value or reference == beside) and not has_manifests and name not in environment.infrastructure:
+            _check_counts(name, uses, earlier)
+        if has_value:
             return candidate
-        first = first or candidate._replace(is_new=True)
+        if first is None or reference == beside:
+            first = candidate._replace(is_new=True)
     return first
 
 

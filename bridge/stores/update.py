@@ -2,21 +2,42 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bridge.config.reference import Reference
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, ending
 from bridge.parallel import each
-from bridge.provider import Context, Document, Provider, ProviderError, Writer
+from bridge.provider import Context, Document, Provider, ProviderError, Revision, Writer
 from bridge.sources.reader import at_reference
 from bridge.sources.select import FieldError, located
 from bridge.sources.session import LATE, close_sessions, open_session, read_document
 from bridge.stores.whole_document import Whole, grafted
-from bridge.stores.write import AGAIN, DocumentChange, Edit, Edits, OpenStore, Write, Written, check_hidden
+from bridge.stores.write import AGAIN, DocumentChange, Edit, Edits, OpenStore, Write, Written, check_hidden, merged
 
-__all__ = ["Edit", "Written", "check_writable", "look", "look_back", "put", "put_back", "rehearse"]
+__all__ = [
+    "Edit",
+    "Written",
+    "changed_document",
+    "check_writable",
+    "look",
+    "look_back",
+    "put",
+    "put_back",
+    "rehearse",
+]
+
+TO_COME: Final = Revision("new")
+"""The revision of a document that is planned with, but not written yet. Without an order, it is no older than any."""
 
 Result = TypeVar("Result")
+
+
+def changed_document(reference: Reference, document: Document | None, edits: Sequence[Edit]) -> Document:
+    """Return the document as `put` would write it; Refusal if a value does not fit."""
+    changed = _caught(lambda: merged(document, edits))
+    if isinstance(changed, BridgeError):
+        raise at_reference(reference, changed)
+    return changed._replace(revision=TO_COME)
 
 
 def check_writable(provider: Provider, reference: Reference, context: Context) -> None:

@@ -62,7 +62,7 @@ class Edits(NamedTuple):
 
     def applied_to(self, present: Document | None) -> Document:
         """Return the document with all the values in their slots."""
-        changed = [edit.slot for edit in self.edits if not _same(value_at(present, edit.slot), edit.seen)]
+        changed = [edit.slot for edit in self.edits if not same_value(value_at(present, edit.slot), edit.seen)]
         if changed:
             names = ", ".join(slot.field or "the document" for slot in changed)
             raise ProviderError(f"{names} has changed in the meantime; nothing was written", hint=AGAIN)
@@ -70,7 +70,7 @@ class Edits(NamedTuple):
 
     def holds(self, document: Document) -> bool:
         """Return whether all the values are in their slots."""
-        return all(_same(value_at(document, edit.slot), edit.value) for edit in self.edits)
+        return all(same_value(value_at(document, edit.slot), edit.value) for edit in self.edits)
 
 
 class Written(NamedTuple):
@@ -190,7 +190,8 @@ def merged(document: Document | None, edits: Sequence[Edit]) -> Document:
     return document
 
 
-def _same(first: SecretValue | None, second: SecretValue | None) -> bool:
+def same_value(first: SecretValue | None, second: SecretValue | None) -> bool:
+    """Return whether two slots have the same value, or both have none."""
     return first is second if first is None or second is None else first.same_as(second)
 
 

@@ -38,6 +38,14 @@ OTHER_PROGRAMS = {
     "--role-arn",
     "--secret-string",
     "--service-account",
+    "--silent",
+    "--plain",
+    "--password",
+    "--out",
+    "--no-newline",
+    "--no-file",
+    "--format",
+    "--env",
 }
 
 

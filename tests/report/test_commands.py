@@ -78,7 +78,7 @@ def test_every_command_of_bridge_in_text_is_one_and_keeps_flags_of_this_run(give
         (
             ["sync", "a", "--in-cluster"],
             "`bridge sync`, `bridge set a B`",
-            "`bridge sync a --in-cluster`, `bridge set a B`",
+            "`bridge sync a --in-cluster`, `bridge set a B --in-cluster`",
         ),
         (["sync", "a", "--config", "b"], "`bridge sync a --config c`", "`bridge sync a --config c`"),
         (["sync", "a", "--context", "x y"], "`kubectl -n b get pods`", "`kubectl --context 'x y' -n b get pods`"),
