@@ -3,6 +3,7 @@
 import argparse
 
 from bridge.commands.arguments import environment_of, run_of
+from bridge.commands.results import status_result
 from bridge.plan.admission import dropped, rewritten
 from bridge.report import streams
 from bridge.report.output import printable_data, write_json
@@ -14,7 +15,14 @@ from bridge.run.plan import inspect, read_environment, with_admission
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
+    """Print the table, with --all the report of every environment.
+
+    Return 1 if a sync would be refused, or if a key is missing because the cluster drops it.
+    """
+    if args.all or args.shard:
+        from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
+
+        return fleet.run(args, record)
     run_ = run_of(args, record)
     with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
@@ -26,4 +34,4 @@ def run(args: argparse.Namespace, record: Record) -> int:
         streams.report().flush()
     say(record, "warning", (*plan.warnings, *rewritten(plan)))
     say(record, "error", (*plan.refusals, *dropped(plan)))
-    return 1 if plan.refusals or dropped(plan) else 0
+    return status_result(data)[0]

@@ -157,6 +157,8 @@ complete -c bridge -n '_shtab_bridge_using status' -s q -l quiet -d 'print only 
 complete -c bridge -n '_shtab_bridge_using status' -l kubeconfig -xka "(__fish_complete_path (commandline -ct))" -d 'use this kubeconfig'
 complete -c bridge -n '_shtab_bridge_using status' -l context -x -d 'use this context of the kubeconfig'
 complete -c bridge -n '_shtab_bridge_using status' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
+complete -c bridge -n '_shtab_bridge_using status' -l all -d 'all environments in the folder, each on its own'
+complete -c bridge -n '_shtab_bridge_using status' -l shard -x -d 'with --all: only this part of the environments, such as 0/8; auto/8 uses $JOB_COMPLETION_INDEX'
 complete -c bridge -n '_shtab_bridge_using status; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a set -d 'set one value in its source'
 complete -c bridge -n '_shtab_bridge_using set' -s h -l help -d 'show this help message and exit'

@@ -289,6 +289,8 @@ _shtab_bridge_status_options=(
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
+  "--all[all environments in the folder, each on its own]"
+  "--shard[with --all\: only this part of the environments, such as 0\/8\; auto\/8 uses \$JOB_COMPLETION_INDEX]:INDEX/COUNT:"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )
 

@@ -171,6 +171,7 @@ def _doctor(command: argparse.ArgumentParser) -> None:
 def _status(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
+    many(command)
 
 
 def _set(command: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """The table of variables: what uses each, where it comes from, whether the cluster has it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bridge.objects import ObjectId
@@ -21,9 +21,10 @@ STATES: Final = {
     What.RECLAIM: "not ours alone",
 }
 LEFT: Final = "not in any template, but still exists"
+OTHER: Final = "every key is in sync, but the objects differ in something else"
 
 
-def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def status_data(plan: Plan, unused: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return one row for every key of every object, and the sources' other content.
 
     `in_sync` means that a sync would be allowed and would write nothing, and that the cluster has what was sent.
@@ -97,9 +98,32 @@ def status_text(data: dict[str, Any], style: Style) -> str:
         )
         for row in data["sources"]
     ]
-    left = "".join(f"{line}\n" for name in data["left"] for line in fold(f"{name}  {LEFT}", width))
-    head = "".join(f"{line}\n" for line in heading(data, style))
-    return "\n".join((head, _keys(data["keys"], narrow), table(sources, width))) + left
+    return "\n".join((_head(data, style), _keys(data["keys"], narrow), table(sources, width))) + _left(data, width)
+
+
+def difference_text(data: dict[str, Any], style: Style) -> str:
+    """Return only the keys and objects that differ from what a sync would write, as text that fits a terminal."""
+    width = style.width or USUAL_WIDTH
+    rows = [row for row in data["keys"] if row["state"] != STATES[What.KEEP]]
+    parts = [_head(data, style), _keys(rows, style._replace(width=width)) if rows else ""]
+    if not (rows or data["refusals"] or data["in_sync"]):
+        parts[1] = f"{INDENT}{OTHER}\n"
+    return "".join(parts) + _left(data, width)
+
+
+def state_counts(data: dict[str, Any]) -> str:
+    """Count the keys of an environment in each state, those in sync last."""
+    counts = [(state, number) for state, number in data["summary"].items() if number]
+    counts.sort(key=lambda pair: pair[0] == STATES[What.KEEP])
+    return ", ".join(f"{number} {state}" for state, number in counts)
+
+
+def _head(data: dict[str, Any], style: Style) -> str:
+    return "".join(f"{line}\n" for line in heading(data, style))
+
+
+def _left(data: dict[str, Any], width: int) -> str:
+    return "".join(f"{line}\n" for name in data["left"] for line in fold(f"{name}  {LEFT}", width))
 
 
 def _keys(rows: list[dict[str, Any]], style: Style) -> str:

@@ -1,0 +1,117 @@
+"""`status --all`: what the cluster has of every environment, in one report."""
+
+import pytest
+
+from tests.desk import Desk
+from tests.fleet.test_fleet import fleet, give, member, results
+
+
+def disturbed(desk: Desk) -> None:
+    """Write four environments; then change one by hand, give one new values, and break one."""
+    fleet(desk, 4)
+    assert desk.run("sync", "--all").status == 0
+    desk.canaries.add("CANARY-by-hand")
+    desk.target.edit("Secret", "env-01-keys", TOKEN="CANARY-by-hand", PASSWORD=None)
+    give(desk, "env-02", "2")
+    member(desk, "env-03", sources=["plain:nowhere.json"])
+
+
+def test_text_has_line_for_each_and_keys_that_differ(desk: Desk) -> None:
+    disturbed(desk)
+    versions = desk.target.versions()
+    result = desk.run("status", "--all")
+    assert result.status == 1
+    assert result.lines == ["bridge: error: env-03: plain:nowhere.json: no such document"]
+    lines = result.out.splitlines()
+    assert lines[-9:] == [
+        desk.cluster_line.strip(),
+        "",
+        "environment  result",
+        "env-00       in sync      3 in sync",
+        "env-01       out of sync  1 drifted, 1 removed by hand, 1 in sync",
+        "env-02       out of sync  2 outdated, 1 in sync",
+        "env-03       failed       plain:nowhere.json: no such document",
+        "",
+        "4 environments, 1 failed, 1 in sync, 2 out of sync",
+    ]
+    assert lines[0] == f"env-01: namespace {desk.target.namespace}, as bridge/env-01"
+    assert [line.split()[:2] for line in lines if line.startswith("    ")] == [
+        ["KEY", "STATE"],
+        ["TOKEN", "drifted"],
+        ["PASSWORD", "removed"],
+        ["KEY", "STATE"],
+        ["TOKEN", "outdated"],
+        ["PASSWORD", "outdated"],
+    ]
+    assert desk.target.versions() == versions
+
+
+def test_json_has_report_of_each_and_error_of_what_cannot_be_read(desk: Desk) -> None:
+    disturbed(desk)
+    result = desk.run("status", "--all", "--output", "json")
+    assert (result.status, result.data["status"], result.data["schema"]) == (1, 1, "bridge/fleet/v1")
+    assert results(result) == {
+        "env-00": "in sync",
+        "env-01": "out of sync",
+        "env-02": "out of sync",
+        "env-03": "failed",
+    }
+    told = {one["environment"]: one for one in result.data["environments"]}
+    assert [told[name]["status"] for name in told] == [0, 0, 0, 1]
+    single = desk.run("status", "env-01", "--output", "json").data
+    del single["run"]
+    assert told["env-01"] == single | {"result": "out of sync", "status": 0}
+    assert [one["what"] for one in told["env-03"]["errors"]] == ["no such document"]
+
+
+@pytest.mark.parametrize(("section", "status"), [({"fail": "unavailable"}, 75), ({"fail": "denied"}, 1)])
+def test_status_is_that_of_plan_for_what_cannot_be_read(
+    offline_desk: Desk, section: dict[str, str], status: int
+) -> None:
+    fleet(offline_desk, 2)
+    member(offline_desk, "env-01", providers={"plain": section})
+    assert offline_desk.run("status", "--all").status == status == offline_desk.run("plan", "--all").status
+
+
+def test_environment_that_sync_would_refuse_is_refused_and_others_are_compared(offline_desk: Desk) -> None:
+    fleet(offline_desk, 2)
+    offline_desk.run("sync", "--all")
+    offline_desk.target.apply("Secret", "env-00-keys", {"data": {"TOKEN": "dGhlaXJz"}}, "argocd")
+    result = offline_desk.run("status", "--all", "--output", "json")
+    assert (result.status, results(result)) == (1, {"env-00": "refused", "env-01": "in sync"})
+
+
+def test_difference_in_labels_only_is_named(offline_desk: Desk) -> None:
+    fleet(offline_desk, 1)
+    offline_desk.run("sync", "--all")
+    text = (offline_desk.folder / "base/env-00.yml").read_text()
+    offline_desk.write("base/env-00.yml", text.replace("{name: env-00-keys}", "{name: env-00-keys, labels: {a: b}}"))
+    result = offline_desk.run("status", "--all")
+    assert "    every key is in sync, but the objects differ in something else" in result.out.splitlines()
+    assert "1 environment, 1 out of sync" in result.out
+
+
+def test_shard_takes_same_environments_as_plan(offline_desk: Desk) -> None:
+    fleet(offline_desk, 8)
+    arguments = ("--all", "--shard", "1/3", "--output", "json")
+    found = results(offline_desk.run("status", *arguments))
+    assert found.keys() == results(offline_desk.run("plan", *arguments)).keys()
+    assert 0 < len(found) < 8
+    assert offline_desk.run("status", "--shard", "1/3").status == 2
+
+
+def test_all_environments_share_one_connection_and_read_shared_document_once(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge_plain import PlainSession  # noqa: PLC0415
+
+    from bridge.run import view  # noqa: PLC0415
+
+    fleet(offline_desk, 3, sources=["plain:shared.json"])
+    offline_desk.canaries.add("CANARY-shared")
+    offline_desk.write("shared.json", {"TOKEN": "CANARY-shared", "PASSWORD": "CANARY-shared"})
+    read, connect, paths, endpoints = PlainSession.read, view.connect, [], []
+    monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
+    monkeypatch.setattr(view, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
+    assert offline_desk.run("status", "--all").status == 0
+    assert (paths, len(endpoints)) == (["shared.json"], 1)
