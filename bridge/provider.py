@@ -9,7 +9,8 @@ the reference in front of every error.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
@@ -34,6 +35,7 @@ __all__ = [
     "NumberChecker",
     "OptionError",
     "PinnedChecker",
+    "Place",
     "Preloading",
     "Problem",
     "Provider",
@@ -63,17 +65,29 @@ class Revision(NamedTuple):
     series: str = ""
 
 
+Place: TypeAlias = tuple[int, tuple[str, ...]]
+"""The place of a value in a document: the index of the mapping, and the keys that lead to the value.
+
+For a value in a list, the keys lead to the list. An opaque value has the place `(0, ())`.
+"""
+
+
 class Document(NamedTuple):
     """The result of a read: mappings (several if a file contains several), or one opaque value.
 
-    `warnings` are shown in every run that reads the document. `whole` is a mapping's text exactly as stored. If the
-    document is wanted as one value, `whole` is used byte for byte, and a Writer that receives it writes it.
+    - `warnings` are shown in every run that reads the document.
+    - `whole` is a mapping's text exactly as stored. If the document is wanted as one value, `whole` is used byte for
+      byte, and a Writer that receives it writes it.
+    - `time` is when the store got this revision, as RFC 3339 with an offset, or empty if that is unknown.
+    - `times` is when each value last changed, if the store knows more than `time`; other values count as unknown.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
     warnings: tuple[Problem, ...] = ()
     whole: SecretValue | None = None
+    time: str = ""
+    times: Mapping[Place, str] = MappingProxyType({})
 
 
 class Context(NamedTuple):
@@ -82,6 +96,8 @@ class Context(NamedTuple):
     - `base` is the environment file's folder. Relative paths start there, and links may not lead out of it.
     - `environ` is the process's environment.
     - `deadline` is a `time.monotonic()` in seconds.
+    - `dated` is true if the run limits the age of values. A session may then spend one more request, or a moment, on
+      finding out `Document.time` and `Document.times`; a failure of that is no failure of the read.
     - `known()` returns the paths that an earlier run applied at the requested revision; nothing unless the provider is
       a ReadGuard. A session may serve several environments, so call it again for each document.
     """
@@ -90,6 +106,7 @@ class Context(NamedTuple):
     environ: Mapping[str, str]
     deadline: float
     known: Callable[[], frozenset[str]] = frozenset
+    dated: bool = False
 
 
 class ProviderError(Refusal):

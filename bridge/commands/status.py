@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
         return fleet.run(args, record)
-    run_ = run_of(args, record)
+    run_ = run_of(args, record)._replace(every_age=True)
     with read_environment(environment_of(args), run_) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))

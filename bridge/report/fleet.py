@@ -9,7 +9,7 @@ from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
-from bridge.report.status import difference_text, state_counts
+from bridge.report.status import difference_text, has_difference, state_counts
 from bridge.report.style import KINDS, Style, style_of, table
 from bridge.report.text import WRONG, plan_text, summary
 
@@ -129,7 +129,7 @@ def _is_status(entry: dict[str, Any]) -> bool:
 
 def _has_details(entry: dict[str, Any]) -> bool:
     if _is_status(entry):
-        return not entry["in_sync"] or bool(entry["left"])
+        return has_difference(entry)
     return bool(entry.get("objects") or entry.get("refusals") or entry.get("workloads"))
 
 

@@ -78,7 +78,11 @@ class Fleet:
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
         self._run: Final = run._replace(
-            sharing=self._sharing, neighbours=self._spaces.neighbours, is_ending=lambda: self._lines.ended
+            sharing=self._sharing,
+            neighbours=self._spaces.neighbours,
+            is_ending=lambda: self._lines.ended,
+            # For all of them, because they share sessions.
+            dated=any(isinstance(one, Environment) and one.limits_ages for one in folder.values()),
         )
         self._under_way: Final[dict[str, Member]] = {}
         self._batch: Batch[str, None] | None = None
@@ -158,7 +162,7 @@ class Fleet:
             member.outcome.plan = try_changes(wanted, cluster, run)
 
     def _status(self, member: Member, environment: Environment) -> None:
-        run = self._run._replace(record=member.record)
+        run = self._run._replace(record=member.record, every_age=True)
         with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
             member.outcome.plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
         member.unused = dict(wanted.resolution.unused)

@@ -27,6 +27,7 @@ from bridge.sources.resolve import Resolution, resolve
 from bridge.sources.variables import Variables, read_variables
 
 if TYPE_CHECKING:
+    from bridge.plan.ages import StoredValue
     from bridge.sources.shared import Sharing
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
@@ -48,6 +49,8 @@ class Run(NamedTuple):
     - `cluster`: the cluster that the command line names.
     - `first`: allows a first write into any cluster; `agreed`: only into these clusters.
     - `is_ending`: if true, the run only releases what it holds.
+    - `dated`: asks the stores for times, even if the environment's own file limits no age.
+    - `every_age`: the run shows the ages of all Secrets' values, not only of those with a limit.
     """
 
     environ: Mapping[str, str]
@@ -63,6 +66,8 @@ class Run(NamedTuple):
     first: bool = False
     agreed: Agreed = frozenset()
     is_ending: Callable[[], bool] = lambda: False
+    dated: bool = False
+    every_age: bool = False
 
 
 class Files(NamedTuple):
@@ -137,6 +142,7 @@ class Wanted(NamedTuple):
     - `seen`: the state before the sources were read, or None if the sources were read first.
     - `shared`: the sources that may have been read even earlier, for another environment.
     - `stores`: for each provider, the addresses that it connects to, without the vendor's own.
+    - `stored`: the values with an age limit.
     """
 
     environment: Environment
@@ -145,6 +151,7 @@ class Wanted(NamedTuple):
     seen: StateSeen | None = None
     shared: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
+    stored: "tuple[StoredValue, ...]" = ()
 
 
 def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
@@ -157,7 +164,23 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     warnings = (*resolution.warnings, *late_warnings.take())
     stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    return Wanted(
+        environment,
+        inputs.namespace,
+        resolution._replace(warnings=warnings),
+        shared=shared,
+        stores=stores,
+        stored=_stored(environment, inputs, resolution, run),
+    )
+
+
+def _stored(environment: Environment, inputs: "_Inputs", resolution: Resolution, run: Run) -> "tuple[StoredValue, ...]":
+    """Return the values with an age limit, or all values of Secrets if the run shows every age."""
+    if not (environment.limits_ages or run.every_age):
+        return ()
+    from bridge.sources.ages import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
+
+    return stored_values(environment, Layers(*inputs), resolution.desired, every=run.every_age)
 
 
 def gather_secrets(environment: Environment, run: Run) -> Managed:
@@ -177,7 +200,7 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
-    context = Context(environment.base, run.environ, run.deadline)
+    context = Context(environment.base, run.environ, run.deadline, dated=run.dated or environment.limits_ages)
     wanted = dict.fromkeys(one.document for one in environment.references)
     providers = run.sharing.wrap(files.providers, environment.base) if run.sharing else files.providers
     with missing_documents.hints(environment, files.providers, context):

@@ -11,6 +11,7 @@ REPORT: Final = "report it to the provider's author"
 NO_DOCUMENT: Final = "did not return a Document"
 BAD_REVISION: Final = "returned a document whose Revision has no string id"
 BAD_WARNINGS: Final = "returned warnings that are not Problems"
+BAD_TIME: Final = "returned a document with a time that is not a string"
 BAD_KEY: Final = "returned a mapping with a key that is not a string"
 BAD_NODE: Final = "returned a value that is not a SecretValue"
 
@@ -31,6 +32,8 @@ def breach(answer: object) -> str | None:
         return BAD_REVISION
     if not _is(tuple, answer.warnings) or not all(_is(Problem, one) for one in answer.warnings):
         return BAD_WARNINGS
+    if not _is(str, answer.time) or not _are_times(answer.times):
+        return BAD_TIME
     if answer.whole is not None and not _is(SecretValue, answer.whole):
         return BAD_NODE
     return _content(answer.content)
@@ -39,6 +42,10 @@ def breach(answer: object) -> str | None:
 def _is(type_: type, value: object) -> bool:
     """Check what the type checker takes for granted: a provider's code may not be type-checked."""
     return isinstance(value, type_)
+
+
+def _are_times(times: object) -> bool:
+    return isinstance(times, Mapping) and all(isinstance(time, str) for time in times.values())
 
 
 def _content(content: object) -> str | None:

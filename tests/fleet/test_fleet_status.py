@@ -60,6 +60,8 @@ def test_json_has_report_of_each_and_error_of_what_cannot_be_read(desk: Desk) ->
     assert [told[name]["status"] for name in told] == [0, 0, 0, 1]
     single = desk.run("status", "env-01", "--output", "json").data
     del single["run"]
+    for row in (*single["keys"], *told["env-01"]["keys"]):
+        assert set(row.pop("age") or {}) <= {"seconds", "at_least", "limit", "expires", "expires_in", "overdue", "soon"}
     assert told["env-01"] == single | {"result": "out of sync", "status": 0}
     assert [one["what"] for one in told["env-03"]["errors"]] == ["no such document"]
 
@@ -89,6 +91,25 @@ def test_difference_in_labels_only_is_named(offline_desk: Desk) -> None:
     result = offline_desk.run("status", "--all")
     assert "    every key is in sync, but the objects differ in something else" in result.out.splitlines()
     assert "1 environment, 1 out of sync" in result.out
+
+
+def test_overdue_values_are_counted_and_shown_even_if_all_is_in_sync(offline_desk: Desk) -> None:
+    fleet(offline_desk, 2, max_age="90d", providers={"plain": {"time": "2020-01-01T00:00:00Z"}})
+    member(offline_desk, "env-01")
+    assert offline_desk.run("sync", "--all").status == 0
+    result = offline_desk.run("status", "--all")
+    assert result.status == 0
+    lines = result.out.splitlines()
+    assert lines[0].startswith("env-00: ")
+    assert [line.split()[:3] for line in lines if line.startswith("    ")][1:] == [
+        ["TOKEN", "in", "sync"],
+        ["PASSWORD", "in", "sync"],
+    ]
+    assert "env-00       in sync  2 overdue, 3 in sync" in lines
+    assert "env-01       in sync  3 in sync" in lines
+    told = {one["environment"]: one for one in offline_desk.run("status", "--all", "-o", "json").data["environments"]}
+    overdue = {name: [row["key"] for row in told[name]["keys"] if (row["age"] or {}).get("overdue")] for name in told}
+    assert overdue == {"env-00": ["TOKEN", "PASSWORD"], "env-01": []}
 
 
 def test_shard_takes_same_environments_as_plan(offline_desk: Desk) -> None:

@@ -44,11 +44,13 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if isinstance(key, bytes):
         opened = _opened(data, loaded, key)
         warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
-        return Document(_content(opened.documents, store), opened.revision, warnings)
+        content = _content(opened.documents, store)
+        return Document(content, opened.revision, warnings, time=loaded.block.last_modified.rfc3339())
     if not keyring.program.is_configured or not loaded.block.groups:
         raise key
     content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
+    warnings = tuple(mac.warnings(loaded.block))
+    return Document(content, _revision(data, loaded.block), warnings, time=loaded.block.last_modified.rfc3339())
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
