@@ -213,7 +213,12 @@ def _report(
     status = next((status for status in URGENCY if status in statuses), 0)
     record.cluster = logbook.cluster
     data = fleet_data(entries, status, str(shard) if shard else None)
-    write_fleet(record, data, args.output)
+    if args.output == "html":
+        from bridge.report.status_page import write_page  # noqa: PLC0415 - start-up: only one form is used
+
+        write_page(record, data)
+    else:
+        write_fleet(record, data, args.output)
     return status
 
 

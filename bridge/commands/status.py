@@ -19,7 +19,8 @@ def run(args: argparse.Namespace, record: Record) -> int:
 
     Return 1 if a sync would be refused, or if a key is missing because the cluster drops it.
     """
-    if args.all or args.shard:
+    if args.all or args.shard or args.output == "html":
+        # As the page of one environment is the page of all, it also shows why an environment cannot be read.
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
         return fleet.run(args, record)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.desk import Desk
 from tests.fleet.test_fleet import fleet, give, member, results
+from tests.report.test_status_page import names
 
 
 def disturbed(desk: Desk) -> None:
@@ -110,6 +111,45 @@ def test_overdue_values_are_counted_and_shown_even_if_all_is_in_sync(offline_des
     told = {one["environment"]: one for one in offline_desk.run("status", "--all", "-o", "json").data["environments"]}
     overdue = {name: [row["key"] for row in told[name]["keys"] if (row["age"] or {}).get("overdue")] for name in told}
     assert overdue == {"env-00": ["TOKEN", "PASSWORD"], "env-01": []}
+
+
+def test_page_has_every_environment_without_values_and_status_of_text(desk: Desk) -> None:
+    disturbed(desk)
+    result = desk.run("status", "--all", "--output", "html")
+    assert (result.status, result.lines) == (1, ["bridge: error: env-03: plain:nowhere.json: no such document"])
+    assert result.out.startswith("<!doctype html>")
+    assert names(result.out) == ["env-03", "env-01", "env-02", "env-00"]
+    assert "Secret/env-01-keys TOKEN drifted, Secret/env-01-keys PASSWORD removed by hand" in result.out
+    assert "plain:nowhere.json: no such document" in result.out
+    assert desk.cluster["server"] in result.out
+    assert desk.run("status", "--all", "--output", "html", "--quiet").out.startswith("<!doctype html>")
+
+
+def test_page_of_one_environment_also_shows_why_it_cannot_be_read(
+    offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet(offline_desk, 2)
+    offline_desk.run("sync", "--all")
+    result = offline_desk.run("status", "env-00", "--output", "html")
+    assert (result.status, result.err, names(result.out)) == (0, "", ["env-00"])
+    assert "<td>TOKEN<td>in sync<td>source<td>plain:env-00.json<td>1<td>" in result.out
+    member(offline_desk, "env-00", sources=["plain:nowhere.json"])
+    monkeypatch.setenv("K8_ENV", "env-00")
+    result = offline_desk.run("status", "--output", "html")
+    assert (result.status, result.lines) == (1, ["bridge: error: plain:nowhere.json: no such document"])
+    assert "plain:nowhere.json: no such document" in result.out
+    offline_desk.write("env-01.yaml", "id: [")
+    result = offline_desk.run("status", "env-01", "--output", "html")
+    assert (result.status, names(result.out)) == (2, ["env-01"])
+    result = offline_desk.run("status", "env-02", "--output", "html")
+    assert (result.status, result.out) == (2, "")
+
+
+def test_page_escapes_name_that_file_has(offline_desk: Desk) -> None:
+    fleet(offline_desk, 1, sources=["plain:<img src=x>.json"])
+    result = offline_desk.run("status", "--all", "--output", "html")
+    assert "plain:&lt;img src=x&gt;.json: no such document" in result.out
+    assert "<img" not in result.out
 
 
 def test_shard_takes_same_environments_as_plan(offline_desk: Desk) -> None:
