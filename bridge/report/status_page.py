@@ -101,11 +101,17 @@ class _Age(NamedTuple):
     share: float | None
     text: str
     is_overdue: bool
+    is_soon: bool
 
     @property
-    def urgency(self) -> tuple[bool, float, int]:
+    def urgency(self) -> tuple[bool, bool, float, int]:
         """A key that sorts the most urgent age first."""
-        return not self.is_overdue, 1 if self.share is None else -self.share, -self.seconds
+        return not self.is_overdue, not self.is_soon, 1 if self.share is None else -self.share, -self.seconds
+
+    @property
+    def look(self) -> str:
+        """The class that colours an age."""
+        return "o" if self.is_overdue else "u" if self.is_soon else ""
 
 
 class _Entry(NamedTuple):
@@ -151,7 +157,7 @@ def _age(row: Mapping[str, Any]) -> _Age | None:
         if share is None or passed >= share:
             share = passed
             text = f"expires in {in_short(expires_in)}" if expires_in > 0 else f"expired {in_short(-expires_in)} ago"
-    return _Age(row["key"], seconds or 0, share, text, age["overdue"])
+    return _Age(row["key"], seconds or 0, share, text, age["overdue"], age["soon"])
 
 
 def _cluster(data: Mapping[str, Any]) -> str:
@@ -226,7 +232,7 @@ def _environments(entries: Sequence[_Entry]) -> Iterator[str]:
 def _summary(entry: _Entry, marks: str) -> str:
     states = "".join(f"<span class={LOOKS[state]}>{state}</span>" for state in entry.states)
     age = _bar(entry.ages[0]) if entry.ages else ""
-    look = "a o" if "overdue" in entry.states else "a"
+    look = f"a {entry.ages[0].look}".strip() if entry.ages else "a"
     changed = max((row["changed"] or "" for row in entry.data.get("keys", ())), default="")
     return (
         f"<span class=n>{marks}{_text(entry.name)}</span><span class=s>{states}</span>"
@@ -322,7 +328,7 @@ def _key(row: Mapping[str, Any]) -> str:
         origin["revision"] or "",
         _time(row["changed"] or ""),
     )
-    bar = f"<td{' class=o' if age.is_overdue else ''}>{_bar(age)}" if age else "<td>"
+    bar = f"<td{f' class={age.look}' if age.look else ''}>{_bar(age)}" if age else "<td>"
     return f"<tr{look}><td>{'<td>'.join(map(_text, cells))}{bar}"
 
 

@@ -181,6 +181,7 @@ def test_counts_lead_to_first_environment_of_each_state() -> None:
         (age(0, 90), "b1", "0 min / 90 d"),
         (age(97, 90, at_least=True), "b20", "≥ 97 d / 90 d"),
         (age(30, None, 90), "b5", "expires in 90 d"),
+        (age(80, 90, soon=True), "b18", "80 d / 90 d"),
         (age(30, 300, 10), "b15", "expires in 10 d"),
         (age(80, 90, 400), "b18", "80 d / 90 d"),
         (age(30, None, -3), "b20", "expired 3 d ago"),
@@ -194,7 +195,8 @@ def test_counts_lead_to_first_environment_of_each_state() -> None:
 def test_age_is_bar_against_its_limit(value: dict[str, Any] | None, step: str | None, text: str) -> None:
     (shown,) = re.findall(r"2026-11-01 10:20<td([^>]*)>(.*?)</table>", page(environment("a", keys=[row(age=value)])))
     bar = f'<b class="b {step}"></b>' if step else ""
-    assert shown == (" class=o" if value and value["overdue"] else "", bar + text)
+    look = "" if not value else " class=o" if value["overdue"] else " class=u" if value["soon"] else ""
+    assert shown == (look, bar + text)
 
 
 def test_row_of_environment_shows_its_most_urgent_age_and_what_is_overdue() -> None:
@@ -202,6 +204,11 @@ def test_row_of_environment_shows_its_most_urgent_age_and_what_is_overdue() -> N
     text = page(environment("a", keys=ages))
     assert '<span class=w>C overdue</span><span class="a o"><b class="b b20"></b>97 d / 90 d</span>' in text
     assert " data-age=1.078 data-old=8380800" in text
+
+
+def test_value_that_expires_soon_is_more_urgent_than_longer_bar() -> None:
+    text = page(environment("a", keys=[row("A", age=age(70, 90)), row("B", age=age(20, None, 12, soon=True))]))
+    assert '<span class="a u"><b class="b b12"></b>expires in 12 d</span>' in text
 
 
 def test_row_names_keys_that_differ_by_object_and_all_are_below() -> None:

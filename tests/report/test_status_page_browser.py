@@ -141,6 +141,7 @@ def test_page_fits_into_window_of_any_width(open_page: Open, width: int) -> None
     assert page.run("document.documentElement.scrollWidth") <= width
     overlaps: list[Any] = page.run(OVERLAPS)
     assert overlaps == []
+    assert page.run("Math.min(...[...document.querySelectorAll('dd')].map((one) => one.offsetWidth))") >= 100
 
 
 OVERLAPS = """
