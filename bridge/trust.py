@@ -30,7 +30,10 @@ VARIABLE: Final = "BRIDGE_TRUST"
 SYSTEM: Final = "/etc/bridge/trust.yaml"
 _REGION: Final = r"[a-z]{2,3}(?:-[a-z]+){1,3}-\d{1,2}"
 # Only these services, because others give host names under AWS's domain to anyone.
-_AWS: Final = rf"(?:kms|sts|s3)(?:-fips)?(?:\.dualstack)?(?:\.{_REGION})?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+_AWS: Final = (
+    r"(?:kms|sts|s3|secretsmanager|ssm)(?:-fips)?(?:\.dualstack)?"
+    rf"(?:\.{_REGION})?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)"
+)
 _SCALEWAY: Final = r"api\.scaleway\.com|s3\.[a-z]{2}-[a-z]{3}\.scw\.cloud"
 _VENDORS: Final = {"aws": _AWS, "scaleway": _SCALEWAY}
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bridge.commands.arguments import environment_of, folder_of, run_of
 from bridge.config.environment import Environment
 from bridge.deploy.check import differences, missing_in_pod
-from bridge.deploy.needs import needs
+from bridge.deploy.needs import AWS_KEYS, needs
 from bridge.deploy.packing import pack
 from bridge.deploy.render import AGE, Deployment, names_of, render
 from bridge.draft.write_files import WrittenFile, create_all
@@ -96,7 +96,12 @@ def _data(environment: Environment, rendered: Rendered, remarks: tuple[Problem, 
 def _secrets(rendered: Rendered) -> Iterator[tuple[str, list[str]]]:
     """Yield the Secrets that the operator must create, with their keys."""
     names, needs = rendered.deployment.names, rendered.deployment.needs
-    keys = {"scaleway": ["SCW_SECRET_KEY"], "sops": [AGE.name], "bucket": list(needs.bucket_keys)}
+    keys = {
+        "scaleway": ["SCW_SECRET_KEY"],
+        "aws": list(AWS_KEYS),
+        "sops": [AGE.name],
+        "bucket": list(needs.bucket_keys),
+    }
     for store in needs.components:
         if store in keys:
             yield names.secret("age" if store == "sops" else store), keys[store]

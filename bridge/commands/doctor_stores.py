@@ -72,5 +72,5 @@ def _cure(environment: Environment, reference: Reference, error: BridgeError) ->
         return f"check the address and the network, then try again: `bridge doctor {name}`"
     if kind == "vault":
         return "log in with `vault login`, or set VAULT_TOKEN; other ways: `bridge help vault`"
-    page = kind if kind in {"scaleway", "sops"} else "troubleshooting"
+    page = kind if kind in {"aws", "scaleway", "sops"} else "troubleshooting"
     return f"check the credentials listed above; more: `bridge help {page}`"

@@ -30,6 +30,7 @@ TOPICS: Final = (
     "sops",
     "vault",
     "scaleway",
+    "aws",
     "writing-a-provider",
     "troubleshooting",
     "performance",

@@ -11,7 +11,8 @@ from bridge.errors import Problem
 
 TOKEN: Final = PurePosixPath("/var/run/secrets/vault/token")
 """The path of a token for Vault, unless the environment's file gives another path."""
-KNOWN: Final = ("vault", "scaleway", "sops")
+AWS_KEYS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+KNOWN: Final = ("vault", "scaleway", "aws", "sops")
 _VAULT_PORT: Final = 8200
 _SCOPE: Final = {"region": re.compile(r"^[a-z]{2}-[a-z]{3}:"), "project_id": re.compile(r"[0-9a-f]{8}-", re.IGNORECASE)}
 _CREDENTIALS: Final = ("client_key", "role_id_file", "secret_id_file", "password_file")
@@ -36,7 +37,7 @@ class Needs(NamedTuple):
     def bucket_keys(self) -> tuple[str, str]:
         """Return the variables with the credential for the object storage."""
         is_scaleway = self.bucket in {"scaleway", ""}
-        return ("SCW_ACCESS_KEY", "SCW_SECRET_KEY") if is_scaleway else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        return ("SCW_ACCESS_KEY", "SCW_SECRET_KEY") if is_scaleway else AWS_KEYS
 
 
 def needs(environment: Environment) -> Needs:
@@ -47,7 +48,7 @@ def needs(environment: Environment) -> Needs:
     objects = [options for type_, options, path in paths if type_ == "sops" and path.startswith("s3://")]
     vaults = {name: options for type_, options, name, _ in sections if type_ == "vault"}
     types = {type_ for type_, *_ in sections}
-    components = [one for one in ("vault", "scaleway", "sops") if one in types] + (["bucket"] if objects else [])
+    components = [one for one in KNOWN if one in types] + (["bucket"] if objects else [])
     bucket = str(objects[0].get("s3", "")) if objects else ""
     tokens = [token for options in vaults.values() for token in _tokens(options)]
     addresses = [str(options["address"]) for options in vaults.values() if "address" in options]
@@ -133,6 +134,8 @@ def _other_remarks(
             if absent:
                 what = f"has no {' and no '.join(absent)}, and the pod has no scw profile"
                 yield Problem(where, what, "add the missing fields", warning=True)
+        if type_ == "aws" and "region" not in options and not path.startswith("arn:"):
+            yield Problem(where, "has no region, and the pod has no profile", "add `region: REGION`", warning=True)
         if type_ == "sops" and path.startswith("s3://") and "s3_region" not in options:
             yield Problem(
                 where, "has no s3_region, and the pod has no profile", "add `s3_region: REGION`", warning=True

@@ -8,14 +8,14 @@ from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.yaml_writer import dumped
-from bridge.deploy.needs import TOKEN, Needs
+from bridge.deploy.needs import AWS_KEYS, TOKEN, Needs
 from bridge.deploy.packing import MOUNT, Packed
 from bridge.deploy.templating import fill, template
 from bridge.objects import ObjectId
 
 CONFIGURATION: Final = "configuration.yaml"
 FILE: Final = "kustomization.yaml"
-COMPONENTS: Final = ("vault", "scaleway", "sops", "bucket", "prune", "restart")
+COMPONENTS: Final = ("vault", "scaleway", "aws", "sops", "bucket", "prune", "restart")
 """The kustomize components: what each store or option adds to the CronJob and its rights."""
 AGE: Final = PurePosixPath("/var/run/secrets/age/keys.txt")
 _FILES: Final = (
@@ -110,6 +110,8 @@ def _stores(names: ObjectNames, needs: Needs) -> Mapping[str, object]:
         "token_file": tuple(one.name for one in tokens),
         "vault_port": needs.vault_port,
         "scaleway_secret": names.secret("scaleway"),
+        "aws_secret": names.secret("aws"),
+        "aws_key": AWS_KEYS,
         "age_secret": names.secret("age"),
         "age_file": str(AGE),
         "age_folder": str(AGE.parent),

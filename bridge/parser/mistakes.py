@@ -28,7 +28,7 @@ _COMMANDS: Final = (
     ),
     (
         "login logout auth",
-        "bridge uses the credentials of your store and kubeconfig; see `bridge help vault`, `scaleway` or `sops`",
+        "bridge uses the credentials of your store and kubeconfig; see `bridge help vault`, `scaleway`, `aws`, `sops`",
     ),
     ("create new generate scaffold", "run `bridge init ENV --from DIR`"),
     ("validate lint verify test", "run `bridge check ENV`"),

@@ -292,7 +292,7 @@ def test_private_key_in_certificates_is_refused(desk: Desk) -> None:
 
 
 def test_what_pod_would_miss_to_reach_store_is_reported(desk: Desk) -> None:
-    desk.environment(sources=["vault:kv/app", "scaleway:/voice/app", "sops:s3://bucket/app.sops.yaml"],
+    desk.environment(sources=["vault:kv/app", "scaleway:/voice/app", "sops:s3://bucket/app.sops.yaml", "aws:app"],
                      providers={"sops": {"s3": "aws"}})  # fmt: skip
     result = desk.run()
     assert result.status == 0
@@ -301,12 +301,17 @@ def test_what_pod_would_miss_to_reach_store_is_reported(desk: Desk) -> None:
         "providers.vault.auth: has no login method with a token that exists in the pod",
         "providers.scaleway: has no region and no project_id, and the pod has no scw profile",
         "providers.sops: has no s3_region, and the pod has no profile",
+        "providers.aws: has no region, and the pod has no profile",
         "vault:kv/app: fields unknown until it is read",
     ):
         assert told in result.err
     env = component(desk, "bucket")["env"]
     assert [one["name"] for one in env] == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
     assert {one["valueFrom"]["secretKeyRef"]["name"] for one in env} == {f"{ID}.bucket"}
+    found = component(desk, "aws")
+    keys = [one["valueFrom"]["secretKeyRef"] for one in found["env"]]
+    assert keys == [{"name": f"{ID}.aws", "key": one["name"], "optional": True} for one in env]
+    assert found["ports"] == [443, 80]
 
 
 def test_credentials_file_is_not_packed_but_told(desk: Desk) -> None:

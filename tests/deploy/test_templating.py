@@ -81,6 +81,6 @@ def test_line_of_several_values_is_written_for_each_and_for_none_not_at_all() ->
 
 
 def test_every_template_is_yaml_that_editor_can_read() -> None:
-    assert len(NAMES) == 11
+    assert len(NAMES) == 12
     for name in NAMES:
         assert all(isinstance(one, dict) for one in yaml.safe_load_all(template(name)))

@@ -31,6 +31,13 @@ OTHER_PROGRAMS = {
     "--filename-override",
     "--input-type",
     "--output-type",
+    "--cluster-name",
+    "--name",
+    "--namespace",
+    "--region",
+    "--role-arn",
+    "--secret-string",
+    "--service-account",
 }
 
 

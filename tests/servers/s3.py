@@ -75,9 +75,11 @@ class ObjectStorage:
     def _do(self, path: str, body: bytes = b"") -> None:
         assert self._client.request("POST", path, body).status == 200
 
-    def client(self, service: str = "s3", access: str = ACCESS_KEY, secret: str = SECRET_KEY) -> Any:
+    def client(
+        self, service: str = "s3", access: str = ACCESS_KEY, secret: str = SECRET_KEY, region: str = "us-east-1"
+    ) -> Any:
         """Return a client of an administrator, or of somebody else."""
-        return Session(access, secret, region_name="us-east-1").client(
+        return Session(access, secret, region_name=region).client(
             service, endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1})
         )
 

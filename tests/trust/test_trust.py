@@ -200,6 +200,18 @@ ASKS: Final = {
         "providers/bridge_providers/sops/programs.py",
         "check_start",
     ),
+    Place("providers/bridge_providers/aws/client.py", "_made", "Session"): (
+        "providers/bridge_providers/aws/client.py",
+        "check_chain",
+    ),
+    Place("providers/bridge_providers/aws/client.py", "_made", "botocore.session.Session"): (
+        "providers/bridge_providers/aws/client.py",
+        "check_chain",
+    ),
+    Place("providers/bridge_providers/aws/client.py", "_made", "session.client"): (
+        "providers/bridge_providers/aws/client.py",
+        "check_client",
+    ),
     Place("providers/bridge_providers/sops/kms.py", "_made", "Session"): (
         "providers/bridge_providers/sops/kms.py",
         "check_chain",

@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
+from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.sops import origin
 from bridge_providers.sops.key_types import Failure, Group, KmsKey, joined
 
@@ -132,7 +133,7 @@ class Kms:
 
     def _made(self, region: str, profile: str, role: str) -> Any:  # noqa: ANN401 - as above
         core = botocore.session.Session(profile=profile or None)
-        origin.check_chain(core, self._context.environ)
+        check_chain(core, self._context.environ)
         session = Session(botocore_session=core)
         if role:
             sts = self._reached(session, "sts", region)
@@ -158,7 +159,7 @@ class Kms:
         )
         client = session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
         named_by = "the environment's file" if self._endpoint else "its kms key"
-        origin.check_client(client, origin.AWS, named_by, self._context.environ)
+        check_client(client, origin.AWS, named_by, self._context.environ)
         proxy = proxy_from(self._context.environ, client.meta.endpoint_url)
         if proxy is None:
             return client

@@ -15,10 +15,9 @@ a branch could find out whether another file contains that guess. So the file mu
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.http.servers import same_server
 from bridge.provider import Context, Denied, Problem
@@ -32,7 +31,6 @@ _PLACES: Final = ("/etc", "/run/secrets", "/var/run/secrets")
 _NAME: Final = re.compile(r"\.?(?:sops|age)(?![a-z])", re.IGNORECASE)
 AWS: Final = "aws"
 SCALEWAY: Final = "scaleway"
-_MOST_PROFILES: Final = 10  # in a chain of source_profile
 _HINT: Final = "install it outside the checkout, and set that path"
 
 
@@ -132,34 +130,6 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
 def check_start(name: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
     """Raise Denied if the trust file does not list a program, which errors call `name`; see `refused_program`."""
     _raise(refused_program(environ, command, name, is_whole=is_whole))
-
-
-def check_client(client: Any, credential: str, named_by: str, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - boto3 has no types
-    """Raise Denied if the trust file does not list a server for a vendor's keys."""
-    _raise(refused_store(environ, client.meta.endpoint_url, credential, named_by))
-
-
-def check_chain(core: Any, environ: Mapping[str, str]) -> None:  # noqa: ANN401 - a session of botocore, as above
-    """Raise Denied if a program that the trust file does not list would provide the keys of AWS's configuration.
-
-    Keys in variables come first, unless a profile is chosen by name. Raises botocore's errors too.
-    """
-    if environ.get("AWS_ACCESS_KEY_ID") and core.instance_variables().get("profile") is None:
-        return
-    profiles = core.full_config.get("profiles", {})
-    name = core.profile or "default"
-    for _ in range(_MOST_PROFILES):
-        profile = profiles.get(name, {})
-        if command := profile.get("credential_process"):
-            check_start("credential_process of AWS's configuration", _words(command), environ)
-        name = profile.get("source_profile", "")
-
-
-def _words(command: str) -> Sequence[str]:
-    try:
-        return shlex.split(command) or ("",)
-    except ValueError:  # which botocore does not start either
-        return ("",)
 
 
 def _raise(problem: Problem | None) -> None:

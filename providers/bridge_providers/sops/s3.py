@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback, proxy_from
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
+from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 from bridge_providers.scaleway.settings import region_of
@@ -177,7 +178,7 @@ class ObjectStorage:
             raise ProviderError(
                 f"the endpoint of {_AWS_KEYS} is {wrong}", hint="correct AWS_ENDPOINT_URL_S3 or the profile"
             )
-        origin.check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
+        check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
 
     def read(self, place: Place, revision: str | None) -> bytes:
         """Return the content of an object, or of one of its versions; NotFound if it does not exist."""
@@ -276,7 +277,7 @@ def _session(store: Store, environ: Mapping[str, str]) -> "Session":
 
     if store.keys is None:
         own = botocore.session.Session(profile=store.profile)
-        origin.check_chain(own, environ)
+        check_chain(own, environ)
         return Session(botocore_session=own)
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
