@@ -114,6 +114,7 @@ class Chromium:
         self._pages[session] = page
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.call(f"{domain}.enable")
+        page.call("Page.setLifecycleEventsEnabled", enabled=True)
         page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
         if prepare:
             prepare(page)
@@ -146,7 +147,7 @@ class Page:
     def __init__(self, browser: Chromium, session: str) -> None:
         self._browser: Final = browser
         self._session: Final = session
-        self._loaded: Final = SimpleQueue[bool]()
+        self._loaded: Final = SimpleQueue[str]()
         self.requests: Final[list[str]] = []
         self.complaints: Final[list[Any]] = []
 
@@ -155,8 +156,8 @@ class Page:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
-            case "Page.loadEventFired":
-                self._loaded.put(True)
+            case "Page.lifecycleEvent" if parameters["name"] == "load":
+                self._loaded.put(parameters["loaderId"])
             case "Log.entryAdded" | "Runtime.consoleAPICalled" | "Runtime.exceptionThrown":
                 self.complaints.append(parameters)
             case _:
@@ -168,8 +169,10 @@ class Page:
 
     def load(self, url: str) -> None:
         """Go to an address, and wait until the page has loaded."""
-        assert "errorText" not in self.call("Page.navigate", url=url)
-        _next(self._loaded, url)
+        answer = self.call("Page.navigate", url=url)
+        assert "errorText" not in answer, answer
+        while _next(self._loaded, url) != answer["loaderId"]:
+            pass  # the empty page of the new tab
 
     def run(self, script: str) -> Any:
         """Return what an expression gives in the page."""
