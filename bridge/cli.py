@@ -91,9 +91,12 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
 
 
 def _run_command(args: argparse.Namespace, record: Record) -> int:
-    """Import a command's module and run it. A fleet connects later, to each cluster that its environments choose."""
+    """Import a command's module and run it. A fleet connects later, to each cluster that its environments choose.
+
+    A status page is a fleet's report, also if it is of one environment.
+    """
     module = f"bridge.commands.{getattr(args, 'module', args.command)}"
-    is_fleet = getattr(args, "all", False) or getattr(args, "shard", None)
+    is_fleet = getattr(args, "all", False) or getattr(args, "shard", None) or getattr(args, "output", "") == "html"
     if args.command not in CONNECTING or is_fleet:
         return int(import_module(module).run(args, record))
     from bridge.commands.arguments import opening  # noqa: PLC0415 - start-up: the other commands do not need it

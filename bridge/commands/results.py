@@ -23,6 +23,15 @@ def plan_result(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
     return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
 
 
+def status_result(data: dict[str, Any]) -> tuple[int, str]:
+    """Return the exit status and the `result` of a `status`, from its data."""
+    if data["refusals"]:
+        return 1, "refused"
+    if data["errors"]:  # the keys that an admission rule drops
+        return 1, "altered"
+    return 0, "in sync" if data["in_sync"] else "out of sync"
+
+
 def sync_result(plan: Plan, outcome: "Outcome", restart: "Restart | None") -> tuple[int, str]:
     """Return a sync's exit status and `result`."""
     if plan.refusals:

@@ -203,8 +203,9 @@ def _doctor(command: argparse.ArgumentParser) -> None:
 
 
 def _status(command: argparse.ArgumentParser) -> None:
-    common(command, ("text", "json"))
+    common(command, ("text", "json", "html"))
     cluster(command)
+    many(command)
 
 
 def _history(command: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ _COMMANDS: Final = (
     ("preview drift compare", "run `bridge plan ENV`: it shows what a sync would change"),
     ("apply deploy push update upgrade refresh reconcile", "run `bridge sync ENV`"),
     ("get describe show view cat read", "run `bridge status ENV`: it shows every variable, and no value"),
-    ("list ls", "run `bridge status ENV` for its variables, or `bridge plan --all` for all environments"),
+    ("list ls", "run `bridge status ENV` for its variables, or `bridge status --all` for all environments"),
     (
         "rotate",
         "run `bridge set ENV NAME --generate base64:32 --keep-previous NAME_PREVIOUS --sync --restart`",

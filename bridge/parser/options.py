@@ -38,7 +38,7 @@ def display(command: argparse.ArgumentParser, *, is_shown: bool = True) -> None:
     """Add the options for what a person sees; a command to which they do not matter accepts them without help."""
     text = "when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)"
     command.add_argument("--color", choices=COLORS, default="auto", help=text if is_shown else argparse.SUPPRESS)
-    text = "print only errors and questions; JSON and Markdown are still printed"
+    text = "print only errors and questions; JSON, Markdown and HTML are still printed"
     command.add_argument("-q", "--quiet", action="store_true", help=text if is_shown else argparse.SUPPRESS)
 
 

@@ -22,10 +22,12 @@ STATES: Final = {
     What.RESTORE: "removed by hand",
     What.RECLAIM: "not ours alone",
 }
+IN_SYNC: Final = STATES[What.KEEP]
 LEFT: Final = "not in any template, but still exists"
+OTHER: Final = "every key is in sync, but the objects differ in something else"
 
 
-def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def status_data(plan: Plan, unused: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return one row for every key of every object, and the sources' other content.
 
     `in_sync` means that a sync would be allowed and would write nothing, and that the cluster has what was sent.
@@ -119,9 +121,46 @@ def status_text(data: dict[str, Any], style: Style) -> str:
         )
         for row in data["sources"]
     ]
-    left = "".join(f"{line}\n" for name in data["left"] for line in fold(f"{name}  {LEFT}", width))
-    head = "".join(f"{line}\n" for line in heading(data, style))
-    return "\n".join((head, _keys(data["keys"], narrow), table(sources, width))) + left
+    return "\n".join((_head(data, style), _keys(data["keys"], narrow), table(sources, width))) + _left(data, width)
+
+
+def difference_text(data: dict[str, Any], style: Style) -> str:
+    """Return only the keys and objects that differ from what a sync would write, or are overdue."""
+    width = style.width or USUAL_WIDTH
+    rows = [row for row in data["keys"] if not _is_fine(row)]
+    keys = _keys(rows, style._replace(width=width)) if rows else ""
+    is_other = not (data["in_sync"] or data["refusals"] or any(row["state"] != IN_SYNC for row in rows))
+    other = f"{INDENT}{OTHER}\n" if is_other else ""
+    return _head(data, style) + keys + other + _left(data, width)
+
+
+def has_difference(data: dict[str, Any]) -> bool:
+    """Whether anything differs from what a sync would write, or a value is overdue."""
+    return not data["in_sync"] or bool(data["left"]) or not all(map(_is_fine, data["keys"]))
+
+
+def state_counts(data: dict[str, Any]) -> str:
+    """Count the keys of an environment that are overdue, and those in each state, those in sync last."""
+    counts = {"overdue": sum(map(is_overdue, data["keys"])), **data["summary"]}
+    counts[IN_SYNC] = counts.pop(IN_SYNC)
+    return ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+
+
+def is_overdue(row: Mapping[str, Any]) -> bool:
+    """Whether a key's value is over its limit or has expired."""
+    return bool(row["age"] and row["age"]["overdue"])
+
+
+def _is_fine(row: dict[str, Any]) -> bool:
+    return row["state"] == IN_SYNC and not is_overdue(row)
+
+
+def _head(data: dict[str, Any], style: Style) -> str:
+    return "".join(f"{line}\n" for line in heading(data, style))
+
+
+def _left(data: dict[str, Any], width: int) -> str:
+    return "".join(f"{line}\n" for name in data["left"] for line in fold(f"{name}  {LEFT}", width))
 
 
 def _keys(rows: list[dict[str, Any]], style: Style) -> str:
@@ -176,8 +215,7 @@ def _block(name: str, rows: list[dict[str, Any]], widths: Sequence[int], style: 
             yield style.lines(f"  from {origin}")
         for row in group:
             cells = _cells(row, style) if fits else _cells(row, style)[:4]
-            is_fine = row["state"] == STATES[What.KEEP] and not (row["age"] and row["age"]["overdue"])
-            code = "" if is_fine else COLOURS["!"]
+            code = "" if _is_fine(row) else COLOURS["!"]
             yield style.lines(INDENT + _line(cells, widths), code)
 
 

@@ -19,7 +19,7 @@ from bridge.report.record import Record
 from bridge.run.apply import Outcome, first_write_of, sync_environment
 from bridge.run.inputs import Run, sound_files
 from bridge.run.line import RELEASE, Line, dial
-from bridge.run.plan import read_environment, read_sources, try_changes
+from bridge.run.plan import inspect, read_environment, read_sources, try_changes, with_admission
 from bridge.run.view import Cluster, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.providers import build_providers, referenced
@@ -39,6 +39,7 @@ class Member:
     name: str
     outcome: Outcome = field(default_factory=Outcome)
     restart: "Restart | None" = None
+    unused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the fields of each source, only for `status`
     error: BridgeError | None = None
     record: Record = field(init=False)
 
@@ -113,6 +114,10 @@ class Fleet:
         """Plan environments; any thread calls `done` with each as soon as it has finished."""
         self._each(names, self._plan, done, "planning {} of {} environments")
 
+    def status(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Compare environments with their clusters, as `bridge status` does; `done` is called as in `plan`."""
+        self._each(names, self._status, done, "reading {} of {} environments")
+
     def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
         """Sync each environment, then restart its workloads if requested; `done` is called as in `plan`."""
         self._each(names, partial(self._sync, restart=restart), done, "syncing {} of {} environments")
@@ -157,6 +162,12 @@ class Fleet:
         run = self._run._replace(record=member.record)
         with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
             member.outcome.plan = try_changes(wanted, cluster, run)
+
+    def _status(self, member: Member, environment: Environment) -> None:
+        run = self._run._replace(record=member.record, every_age=True)
+        with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
+            member.outcome.plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
+        member.unused = dict(wanted.resolution.unused)
 
     def _look_ahead(self, member: Member, environment: Environment) -> None:
         run = self._run._replace(record=member.record)
