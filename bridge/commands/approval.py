@@ -90,7 +90,7 @@ class Recorder(Approval):
         return _field(self._path, plan, content)
 
 
-class Comparison(Approval):
+class PlanChecker(Approval):
     """`sync --plan`: compares each environment with the approved plan."""
 
     def __init__(self, path: Path, sha256: str | None, allowed: Allowed) -> None:

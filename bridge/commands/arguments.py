@@ -93,11 +93,11 @@ def approval_of(args: argparse.Namespace) -> "Approval | None":
     """Return the review that --out or --plan asks for, or None."""
     if not (getattr(args, "out", None) or getattr(args, "plan", None)):
         return None
-    from bridge.commands.approval import Comparison, Recorder  # noqa: PLC0415 - start-up: most runs have no plan file
+    from bridge.commands.approval import PlanChecker, Recorder  # noqa: PLC0415 - start-up: most runs have no plan file
 
     if getattr(args, "out", None):
         return Recorder(args.out, args.expires, allowed_of(args))
-    return Comparison(args.plan, args.plan_sha256, allowed_of(args))
+    return PlanChecker(args.plan, args.plan_sha256, allowed_of(args))
 
 
 def _cluster(args: argparse.Namespace) -> ClusterFlags:

@@ -17,7 +17,13 @@ from bridge.report.record import Record
 ROOT = Path(__file__).parents[2]
 FOLDER = "l'équipe/config dir"
 LINE = ["plan", "staging", "--config", FOLDER, "--kubeconfig", "my kube", "--context", 'the "one"']
-PLACEHOLDERS = {"FILE": "some.file", "OVERLAY": "overlays/x", "NAME": "OPENAI_API_KEY", "REF": "vault:a/b"}
+PLACEHOLDERS = {
+    "FILE": "some.file",
+    "KIND/NAME": "Deployment/agent",
+    "OVERLAY": "overlays/x",
+    "NAME": "OPENAI_API_KEY",
+    "REF": "vault:a/b",
+}
 
 
 @pytest.fixture
