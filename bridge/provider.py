@@ -83,11 +83,12 @@ UNVERSIONED: Final = Revision("unversioned")
 class Document(NamedTuple):
     """The result of a read: mappings (several if a file contains several), or one opaque value.
 
-    `warnings` are shown in every run that reads the document. `whole` is a mapping's text exactly as stored. If the
-    document is wanted as one value, `whole` is used byte for byte, and a Writer that receives it writes it.
-
-    `sha256` is the hash (in hexadecimal) of an encrypted document as it was read. Leave it empty for anything else,
-    because the hash of a value in clear can be guessed.
+    - `warnings` are shown in every run that reads the document.
+    - `whole` is a mapping's text exactly as stored. If the document is wanted as one value, `whole` is used byte for
+      byte, and a Writer that receives it writes it.
+    - `sha256` is the hash (in hexadecimal) of an encrypted document as it was read. Leave it empty for anything else,
+      because the hash of a value in clear can be guessed.
+    - `time` is when the store got this revision, as RFC 3339 with an offset, or empty if that is unknown.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
@@ -95,6 +96,7 @@ class Document(NamedTuple):
     warnings: tuple[Problem, ...] = ()
     whole: SecretValue | None = None
     sha256: str = ""
+    time: str = ""
 
 
 class Context(NamedTuple):
@@ -103,6 +105,8 @@ class Context(NamedTuple):
     - `base` is the environment file's folder. Relative paths start there, and links may not lead out of it.
     - `environ` is the process's environment.
     - `deadline` is a `time.monotonic()` in seconds.
+    - `dated` is true if the run limits the age of values. A session may then spend one more request on `Document.time`;
+      if that request fails, the read does not.
     - `known()` returns the paths that an earlier run applied at the requested revision; nothing unless the provider is
       a ReadGuard. A session may serve several environments, so call it again for each document.
     """
@@ -111,6 +115,7 @@ class Context(NamedTuple):
     environ: Mapping[str, str]
     deadline: float
     known: Callable[[], frozenset[str]] = frozenset
+    dated: bool = False
 
 
 class ProviderError(Refusal):

@@ -15,7 +15,7 @@ from bridge.run.plan import inspect, read_environment, with_admission
 
 def run(args: argparse.Namespace, record: Record, opened: Opening) -> int:
     """Print the table; return 1 if a sync would be refused, or if a key is missing because the cluster drops it."""
-    run_ = run_of(args, record, opened.deadline)
+    run_ = run_of(args, record, opened.deadline)._replace(every_age=True)
     with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))

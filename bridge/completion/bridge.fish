@@ -147,6 +147,7 @@ complete -c bridge -n '_shtab_bridge_using check' -l context -x -d 'use this con
 complete -c bridge -n '_shtab_bridge_using check' -l in-cluster -d 'use only the pod'"'"'s service account, and do not ask'
 complete -c bridge -n '_shtab_bridge_using check' -l manifests -xka "(__fish_complete_path (commandline -ct))" -d 'check that this output of `kustomize build` (-: stdin) does not undo bridge'"'"'s writes'
 complete -c bridge -n '_shtab_bridge_using check' -l live -d 'also read the sources and the cluster; write nothing'
+complete -c bridge -n '_shtab_bridge_using check' -l age -d 'also read the sources; fail if a value is older than its limit or expired'
 complete -c bridge -n '_shtab_bridge_using check' -l files -xka "(__fish_complete_path (commandline -ct))" -d 'check a provider'"'"'s documents, without an environment: --files sops FILE...'
 complete -c bridge -n '_shtab_bridge_using check; and test $_shtab_bridge_npos -eq 0' -ka "(_bridge_environments)" -d 'the environment (default: $K8_ENV)'
 complete -c bridge -n '_shtab_bridge_using; and test $_shtab_bridge_npos -eq 0' -a doctor -d 'show why bridge does not work here: what is configured, found and reachable'

@@ -76,6 +76,7 @@ _shtab_bridge_check_options=(
   "--in-cluster[use only the pod\'s service account, and do not ask]"
   "--manifests[check that this output of \`kustomize build\` (-\: stdin) does not undo bridge\'s writes]:FILE:_files"
   "--live[also read the sources and the cluster\; write nothing]"
+  "--age[also read the sources\; fail if a value is older than its limit or expired]"
   "--files[check a provider\'s documents, without an environment\: --files sops FILE...]:FILE:_files"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )

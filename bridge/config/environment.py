@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from bridge.config.age_limits import NO_LIMIT, AgeLimit
 from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.folder import is_environment_file
 from bridge.config.names import did_you_mean, quoted
@@ -45,6 +47,8 @@ class Environment(NamedTuple):
     accept_older: Mapping[str, str]
     providers: Mapping[str, Mapping[str, object]]
     cluster: ClusterChoice
+    max_age: int | None = None
+    age_limits: Mapping[str, AgeLimit] = MappingProxyType({})
 
     def __repr__(self) -> str:
         # Without `providers`: someone may write a credential there, although none belongs there.
@@ -63,6 +67,18 @@ class Environment(NamedTuple):
     def references(self) -> tuple[Reference, ...]:
         """Every reference in the file: the sources, then the variables' own references."""
         return (*self.sources, *(variable.reference for variable in self.variables.values()))
+
+    @property
+    def limits_ages(self) -> bool:
+        """Whether the file limits how old values may become."""
+        return self.max_age is not None or any(one.max_age or one.expires for one in self.age_limits.values())
+
+    def age_limit(self, name: str, *, secret: bool) -> AgeLimit | None:
+        """Return a variable's age limit, or None. The limit of the environment is for variables that fill Secrets."""
+        own = self.age_limits.get(name, NO_LIMIT)
+        default = self.max_age if secret and not own.unlimited else None
+        limit = own._replace(max_age=own.max_age or default)
+        return limit if limit.max_age or limit.expires else None
 
     def shown(self, path: Path) -> str:
         """Return a path as it is written in the file."""
@@ -175,4 +191,6 @@ def _environment(name: str, file: Path, sections: Sections) -> Environment:
         accept_older=sections.accept_older(),
         providers=sections.providers(),
         cluster=sections.cluster(),
+        max_age=sections.max_age(),
+        age_limits=sections.age_limits(),
     )

@@ -25,9 +25,9 @@ def seconds(text: str) -> float:
 
 def duration(text: str) -> float:
     """Parse a duration such as 600, 600s, 10m or 1h30m."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text, re.ASCII)
-    h, m, s = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
-    value = 3600 * h + 60 * m + s
+    from bridge.config.durations import parse_duration  # noqa: PLC0415 - start-up: few commands have a duration
+
+    value = parse_duration(re.sub(r"(\d)\Z", r"\1s", text))
     if not 0 < value < DAY:
         raise argparse.ArgumentTypeError("must be a duration such as 600s, 10m or 1h30m, less than a day")
     return float(value)

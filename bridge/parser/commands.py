@@ -167,6 +167,9 @@ def _check(check: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--live", action="store_true", help="also read the sources and the cluster; write nothing")
     check.add_argument(
+        "--age", action="store_true", help="also read the sources; fail if a value is older than its limit or expired"
+    )
+    check.add_argument(
         "--files",
         nargs="+",
         metavar=("PROVIDER", "FILE"),

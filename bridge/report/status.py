@@ -1,11 +1,13 @@
 """The table of variables: what uses each, where it comes from, whether the cluster has it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from bridge.config.durations import in_short
 from bridge.objects import ObjectId
 from bridge.plan.admission import dropped, rewritten
+from bridge.plan.ages import ValueAge, urgency
 from bridge.plan.model import Change, FieldChange, Plan, What
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
@@ -28,7 +30,8 @@ def status_data(plan: Plan, unused: dict[str, tuple[str, ...]]) -> dict[str, Any
 
     `in_sync` means that a sync would be allowed and would write nothing, and that the cluster has what was sent.
     """
-    keys = [row for change in plan.changes if change.desired for row in _rows(change, plan)]
+    ages = _most_urgent(plan.ages)
+    keys = [row for change in plan.changes if change.desired for row in _rows(change, plan, ages)]
     states = Counter(row["state"] for row in keys)
     return {
         "schema": SCHEMA,
@@ -62,7 +65,25 @@ def _written(plan: Plan, source: str) -> str | None:
     return known.id if known else None
 
 
-def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
+def _most_urgent(ages: Iterable[ValueAge]) -> Mapping[tuple[ObjectId | None, str], ValueAge]:
+    """Return the age of each key; of several variables in a key, the age of the most urgent one."""
+    return {(age.object, age.key): age for age in sorted(ages, key=urgency, reverse=True)}
+
+
+def age_data(age: ValueAge) -> dict[str, Any]:
+    """Return an age as data."""
+    return {
+        "seconds": age.seconds,
+        "at_least": age.at_least,
+        "limit": age.limit,
+        "expires": age.expires or None,
+        "expires_in": age.expires_in,
+        "overdue": age.overdue,
+        "soon": age.soon,
+    }
+
+
+def _rows(change: Change, plan: Plan, ages: Mapping[tuple[ObjectId | None, str], ValueAge]) -> list[dict[str, Any]]:
     return [
         {
             "object": str(change.id),
@@ -70,6 +91,7 @@ def _rows(change: Change, plan: Plan) -> list[dict[str, Any]]:
             "origin": origin_data(field_change.origin),
             "state": ALTERED if field_change.altered else STATES[field_change.what],
             "changed": _changed(plan, change.id, field_change),
+            "age": age_data(age) if (age := ages.get((change.id, field_change.field.name))) else None,
         }
         for field_change in change.fields
         if field_change.field.section == "data" and field_change.origin
@@ -110,17 +132,29 @@ def _keys(rows: list[dict[str, Any]], style: Style) -> str:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["object"], []).append(row)
-    cells = [("KEY", "STATE", "LAST CHANGE", "FROM"), *(_cells(row, style) for row in rows)]
-    widths = [max(columns(row[index]) for row in cells) for index in range(4)]
-    fits = sum(widths) + len(INDENT) + 3 * len(GAP) <= (style.width or USUAL_WIDTH)
+    cells = [("KEY", "STATE", "LAST CHANGE", "AGE", "FROM"), *(_cells(row, style) for row in rows)]
+    widths = [max(columns(row[index]) for row in cells) for index in range(5)]
+    fits = sum(widths) + len(INDENT) + 4 * len(GAP) <= (style.width or USUAL_WIDTH)
     blocks = [_block(name, group, widths, style, fits=fits) for name, group in groups.items()]
-    head = INDENT + _line(cells[0] if fits else cells[0][:3], widths)
+    head = INDENT + _line(cells[0] if fits else cells[0][:4], widths)
     return "\n".join([style.lines(head), *(line for block in blocks for line in block)]) + "\n"
 
 
-def _cells(row: dict[str, Any], style: Style) -> tuple[str, str, str, str]:
+def _cells(row: dict[str, Any], style: Style) -> tuple[str, str, str, str, str]:
     changed = style.time(row["changed"]) if row["changed"] else "-"
-    return row["key"], row["state"], changed, _origin(row)
+    return row["key"], row["state"], changed, age_text(row["age"]) if row["age"] else "-", _origin(row)
+
+
+def age_text(age: dict[str, Any]) -> str:
+    """Describe how old a value is, with the limit if it is over or nearly over, or when the value expires."""
+    seconds, limit, expires_in = age["seconds"], age["limit"], age["expires_in"]
+    known = "-" if seconds is None else f"{'at least ' if age['at_least'] else ''}{in_short(seconds)}"
+    left = None if limit is None or seconds is None else limit - seconds
+    if left is not None and (age["overdue"] or age["soon"]) and (expires_in is None or left <= expires_in):
+        return f"{known}, limit {in_short(limit)}"
+    if expires_in is not None:
+        return f"expires in {in_short(expires_in)}" if expires_in > 0 else f"expired {in_short(-expires_in)} ago"
+    return known
 
 
 def _origin(row: dict[str, Any]) -> str:
@@ -141,8 +175,9 @@ def _block(name: str, rows: list[dict[str, Any]], widths: Sequence[int], style: 
         if origin:
             yield style.lines(f"  from {origin}")
         for row in group:
-            cells = _cells(row, style) if fits else _cells(row, style)[:3]
-            code = "" if row["state"] == STATES[What.KEEP] else COLOURS["!"]
+            cells = _cells(row, style) if fits else _cells(row, style)[:4]
+            is_fine = row["state"] == STATES[What.KEEP] and not (row["age"] and row["age"]["overdue"])
+            code = "" if is_fine else COLOURS["!"]
             yield style.lines(INDENT + _line(cells, widths), code)
 
 

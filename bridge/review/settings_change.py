@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from bridge.config.age_limits import UNLIMITED
+from bridge.config.durations import written
 from bridge.config.environment import Environment
 from bridge.review.change import SettingChange, sides
 from bridge.review.state import Side
@@ -19,12 +21,15 @@ REASONS: Final = {
     "accept_older": "allows a document to be older than the one that was written last",
     "templates": "decides which objects and keys are written",
     "env_file": "decides where public values come from",
+    "max_age": "decides how old a secret may become before bridge warns",
     "infrastructure": "decides which variables scripts get, and which of them are public",
 }
 _OF_VARIABLES: Final = {
     "from": "decides where the value comes from",
     "decode": "decides how the value is read",
     "literal": "allows a value that looks encrypted: it would be written as it is",
+    "max_age": "decides how old the value may become before bridge warns",
+    "expires": "decides when bridge calls the value expired",
 }
 
 
@@ -65,6 +70,7 @@ def _fields(environment: Environment) -> Iterator[tuple[str, str]]:
             yield f"variables.{name}.decode", variable.decode
         if variable.literal:
             yield f"variables.{name}.literal", "true"
+    yield from _age_limits(environment)
     yield "secrets_from", environment.secrets_from
     yield from ((f"accept_older.{name}", revision) for name, revision in environment.accept_older.items())
     yield "templates", _text([environment.shown(path) for path in environment.templates])
@@ -72,6 +78,16 @@ def _fields(environment: Environment) -> Iterator[tuple[str, str]]:
         file = environment.env_file
         yield "env_file", file if isinstance(file, str) else environment.shown(file)
     yield from ((f"infrastructure.{name}", rule) for name, rule in environment.infrastructure.items())
+
+
+def _age_limits(environment: Environment) -> Iterator[tuple[str, str]]:
+    if environment.max_age:
+        yield "max_age", written(environment.max_age)
+    for name, limit in environment.age_limits.items():
+        if limit.max_age or limit.unlimited:
+            yield f"variables.{name}.max_age", UNLIMITED if limit.unlimited else written(limit.max_age or 0)
+        if limit.expires:
+            yield f"variables.{name}.expires", limit.expires
 
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:

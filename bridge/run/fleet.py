@@ -79,7 +79,11 @@ class Fleet:
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
         self._run: Final = run._replace(
-            sharing=self._sharing, neighbours=self._spaces.neighbours, is_ending=lambda: self._lines.ended
+            sharing=self._sharing,
+            neighbours=self._spaces.neighbours,
+            is_ending=lambda: self._lines.ended,
+            # For all of them, because they share sessions.
+            dated=any(isinstance(one, Environment) and one.limits_ages for one in folder.values()),
         )
         self._under_way: Final[dict[str, Member]] = {}
         self._batch: Batch[str, None] | None = None

@@ -27,6 +27,7 @@ from bridge.sources.resolve import Resolution, resolve
 if TYPE_CHECKING:
     from bridge.cluster.api import Api
     from bridge.cluster.choice import Search
+    from bridge.plan.ages import StoredValue
     from bridge.sources.managed_values import Managed
     from bridge.sources.shared import Sharing
     from bridge.sources.variables import Variables
@@ -54,6 +55,8 @@ class Run(NamedTuple):
     - `first`: allows a first write into any cluster; `agreed`: only into these clusters.
     - `review`: judges each plan after its dry runs; what it returns are refusals.
     - `is_ending`: if true, the run only releases what it holds.
+    - `dated`: asks the stores for times, even if the environment's own file limits no age.
+    - `every_age`: the run shows the ages of all Secrets' values, not only of those with a limit.
     """
 
     environ: Mapping[str, str]
@@ -70,6 +73,8 @@ class Run(NamedTuple):
     agreed: Agreed = frozenset()
     review: "Review | None" = None
     is_ending: Callable[[], bool] = lambda: False
+    dated: bool = False
+    every_age: bool = False
 
     def search(self, choice: ClusterChoice) -> "Search":
         """Return all settings that can select the cluster of an environment that makes this choice."""
@@ -151,6 +156,7 @@ class Wanted(NamedTuple):
     - `shared`: the sources that may have been read even earlier, for another environment.
     - `stores`: for each provider, the addresses that it connects to, without the vendor's own.
     - `hashes`: the SHA-256 of each encrypted document, only for a review.
+    - `stored`: the values with an age limit.
     """
 
     environment: Environment
@@ -160,6 +166,7 @@ class Wanted(NamedTuple):
     shared: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
     hashes: Mapping[str, str] = MappingProxyType({})
+    stored: "tuple[StoredValue, ...]" = ()
 
 
 def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
@@ -170,9 +177,16 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     inputs = _read_all(environment, files, run, known)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
-    stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
+    context = Context(environment.base, run.environ, run.deadline)
+    stores = addresses(files.providers, context)
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
     wanted = Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    if environment.limits_ages or run.every_age:
+        from bridge.sources.stored_values import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
+
+        layers = Layers(*inputs, files.providers)
+        stored = stored_values(environment, layers, resolution.desired, context, every=run.every_age)
+        wanted = wanted._replace(stored=stored)
     if run.review is None:
         return wanted
     return wanted._replace(hashes={str(one): document.sha256 for one, document in inputs.documents.items()})
@@ -207,7 +221,7 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
-    context = Context(environment.base, run.environ, run.deadline)
+    context = Context(environment.base, run.environ, run.deadline, dated=run.dated or environment.limits_ages)
     wanted = dict.fromkeys(one.document for one in environment.references)
     providers = run.sharing.wrap(files.providers, environment.base) if run.sharing else files.providers
     with missing_documents.hints(environment, files.providers, context):

@@ -135,8 +135,18 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None =
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
-    warnings = (*cluster.warnings, *resolution.warnings, *plan.warnings)
-    return plan._replace(warnings=warnings, stores=wanted.stores)
+    plan = plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings), stores=wanted.stores)
+    return with_ages(plan, wanted, cluster.now()) if wanted.stored else plan
+
+
+def with_ages(plan: Plan, wanted: Wanted, now: str) -> Plan:
+    """Add the ages of the values at `now`, and warnings about the values with a limit."""
+    from bridge.plan.ages import complaints  # noqa: PLC0415 - start-up: few environments limit ages
+    from bridge.plan.measure_ages import ages  # noqa: PLC0415 - as above
+
+    found = ages(wanted.stored, plan, now)
+    limited = [age for age in found if age.limited]
+    return plan._replace(ages=found, warnings=(*plan.warnings, *complaints(limited, plan.environment)))
 
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:

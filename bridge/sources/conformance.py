@@ -13,6 +13,7 @@ NO_DOCUMENT: Final = "did not return a Document"
 BAD_REVISION: Final = "returned a document whose Revision has no string id"
 BAD_WARNINGS: Final = "returned warnings that are not Problems"
 BAD_SHA256: Final = "returned a sha256 that is not 64 hexadecimal digits"
+BAD_TIME: Final = "returned a document with a time that is not a string"
 BAD_KEY: Final = "returned a mapping with a key that is not a string"
 BAD_NODE: Final = "returned a value that is not a SecretValue"
 _SHA256: Final = r"[0-9a-f]{64}"
@@ -36,9 +37,15 @@ def breach(answer: object) -> str | None:
         return BAD_WARNINGS
     if answer.whole is not None and not _is(SecretValue, answer.whole):
         return BAD_NODE
+    return _texts(answer) or _content(answer.content)
+
+
+def _texts(answer: Document) -> str | None:
+    if not _is(str, answer.time):
+        return BAD_TIME
     if answer.sha256 != "" and not (_is(str, answer.sha256) and re.fullmatch(_SHA256, answer.sha256)):
         return BAD_SHA256
-    return _content(answer.content)
+    return None
 
 
 def _is(type_: type, value: object) -> bool:

@@ -44,12 +44,13 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if isinstance(key, bytes):
         opened = _opened(data, loaded, key)
         warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
-        return Document(_content(opened.documents, store), opened.revision, warnings, sha256=_sha256(data))
-    if not keyring.program.is_configured or not loaded.block.groups:
+        content, revision = _content(opened.documents, store), opened.revision
+    elif not keyring.program.is_configured or not loaded.block.groups:
         raise key
-    content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    revision = metadata.revision(data, loaded.block.last_modified)
-    return Document(content, revision, tuple(mac.warnings(loaded.block)), sha256=_sha256(data))
+    else:
+        content = _content(_by_program(data, store, loaded.block, keyring, key), store)
+        revision, warnings = metadata.revision(data, loaded.block.last_modified), tuple(mac.warnings(loaded.block))
+    return Document(content, revision, warnings, sha256=_sha256(data), time=loaded.block.last_modified.rfc3339())
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:

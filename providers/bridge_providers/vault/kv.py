@@ -138,7 +138,8 @@ def document(reply: Reply, engine: Engine, version: int | None, warnings: tuple[
         raise _gone(metadata) or answers.foreign(reply, hint="check the address and kv_version")
     if engine.version == 1:
         return Document((content,), UNVERSIONED, warnings)
-    return Document((content,), revision_of(reply, metadata), (*warnings, *_rounded(content)))
+    revision = revision_of(reply, metadata)
+    return Document((content,), revision, (*warnings, *_rounded(content)), time=text(metadata, "created_time"))
 
 
 def _rounded(content: Mapping[str, Node]) -> Iterator[Problem]:
