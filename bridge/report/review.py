@@ -10,7 +10,7 @@ from bridge.errors import Problem
 from bridge.git_history import Commit
 from bridge.report.data import SCHEMA, problems
 from bridge.review.change import SettingChange
-from bridge.review.compare import Comparison
+from bridge.review.compare import StateComparison
 from bridge.review.object_change import KeyChange, ObjectChange
 from bridge.review.outline_change import OutlineChange, RulesChange, ValueChange
 from bridge.review.revisions import Range
@@ -18,7 +18,7 @@ from bridge.review.variable_change import VariableChange
 
 
 def review_data(
-    environment: str, chosen: Range, changes: Comparison, unknown: Iterable[str], found: Iterable[Problem]
+    environment: str, chosen: Range, changes: StateComparison, unknown: Iterable[str], found: Iterable[Problem]
 ) -> dict[str, Any]:
     """Return a comparison as data. `found` are the problems of both sides."""
     wrong = problems(found)

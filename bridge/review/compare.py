@@ -17,7 +17,7 @@ UNVERIFIED: Final = "the MACs of the files are not verified: only a run with the
 SHALLOW: Final = f"this is a shallow clone, so older versions are not searched for replayed values: {UNSHALLOW}"
 
 
-class Comparison(NamedTuple):
+class StateComparison(NamedTuple):
     """All that differs. `replayed` has, by ciphertext, the commit of the older version that it comes from."""
 
     settings: tuple[SettingChange, ...]
@@ -30,10 +30,10 @@ class Comparison(NamedTuple):
         return bool(self.settings or self.objects or self.variables or self.documents)
 
 
-def compare(before: Side, after: Side) -> Comparison:
+def compare(before: Side, after: Side) -> StateComparison:
     """Return what differs between two states."""
     by_name = {one.name: one for one in variables(before, after)}
-    return Comparison(
+    return StateComparison(
         settings(before, after),
         objects(before, after, by_name),
         tuple(by_name.values()),
@@ -41,7 +41,7 @@ def compare(before: Side, after: Side) -> Comparison:
     )
 
 
-def unknown(before: Side, after: Side, changes: Comparison, *, is_shallow: bool) -> Iterator[str]:
+def unknown(before: Side, after: Side, changes: StateComparison, *, is_shallow: bool) -> Iterator[str]:
     """Yield what cannot be known without a key, a store or a cluster, as far as it matters here."""
     stored = [(value.before, value.after) for one in changes.documents for value in one.values]
     if any(SEALED in f"{old}" and SEALED in f"{new}" for old, new in stored):

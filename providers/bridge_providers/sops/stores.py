@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import damage
-from bridge_providers.sops.tree import NotEncrypted, Stored, Tree
+from bridge_providers.sops.tree import Stored, Tree, is_not_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,10 +41,8 @@ def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]] | None":
     """Read a file that is not encrypted; None if it is, ProviderError if it does not have its suffix's format."""
     try:
         load(data, store)
-    except NotEncrypted:
-        pass
-    except ProviderError:
-        if store != BINARY or b'"sops"' in data:
+    except ProviderError as error:
+        if not is_not_encrypted(error) and (store != BINARY or b'"sops"' in data):
             raise
     else:
         return None
