@@ -87,6 +87,8 @@ def no_command(words: Sequence[str]) -> tuple[str, str]:
 def hint_for_arguments(name: str, parser: Parser, words: Sequence[str]) -> str:
     """Return a hint for arguments that a command does not know, or that came before any command."""
     options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if name == "exec" and len(options) < len(words):
+        return _named("write `--` before the command: `bridge exec ENV -- CMD`")
     if not options:
         return _too_many(name)
     option = options[0]
