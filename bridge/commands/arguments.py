@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,6 @@ from bridge.config.environment import (
 from bridge.config.folder import config_folder
 from bridge.errors import ConfigError, Problem
 from bridge.report.record import Record
-from bridge.shell import command
 
 if TYPE_CHECKING:
     from bridge.commands.approval import Approval
@@ -61,17 +60,10 @@ def environment_of(args: argparse.Namespace) -> Environment:
     folder = folder_of(args)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
-        raise ConfigError(_no_environment(args, environment_names(folder)))
+        from bridge.parser.mistakes import no_environment  # noqa: PLC0415 - start-up: only a mistake needs it
+
+        raise ConfigError(Problem("", *no_environment(args, environment_names(folder), DRAFT)))
     return load_environment(folder, name)
-
-
-def _no_environment(args: argparse.Namespace, names: Sequence[str]) -> Problem:
-    """Return what is missing. argparse takes a single argument of `set` and `offboard` for the second, NAME."""
-    for argument in ("name", "recipient"):
-        if (environment := getattr(args, argument, None)) in names:
-            wanted = command(("bridge", args.command, environment, argument.upper()))
-            return Problem("", f"no {argument.upper()} given", f"write `{wanted}`")
-    return Problem("", "no environment given", f"pass one of {', '.join(names)}, or set K8_ENV" if names else DRAFT)
 
 
 def run_of(args: argparse.Namespace, record: Record, deadline: float | None = None) -> "Run":
