@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from bridge.config.names import shown as shown_name
 from bridge.config.reference import Reference
 from bridge.draft.layout_model import Declared, Layout, shown
 from bridge.draft.translation import Translation
 from bridge.draft.used_keys import used_keys
+
+_JSON: Final = ".dockerconfigjson"
+"""A key with JSON, in which bridge escapes values."""
 
 
 @dataclass(eq=False)
@@ -73,15 +77,18 @@ class OperatorSecret:
         `fields` matches a field of the operator's template language; its first group that matches is the name.
         """
         rest = fields.sub("", text)
-        if "{{" in rest or "}}" in rest or not fields.search(text):
+        if "{{" in rest or not fields.search(text):
             is_text = "{{" not in text
             what = "is a text in the template" if is_text else "has a template that bridge cannot evaluate"
             hint = "compose it with placeholders in the drafted template, or store the finished text"
             self.tell(f"key {shown_name(key)} {what}", hint)
             return f"${{{self.translation.leave_open(self.name, key)}}}"
+        is_inside_json = key == _JSON and rest.strip() != ""
         start, parts = 0, []
         for match in fields.finditer(text):
             name = next(group for group in match.groups() if group is not None)
-            parts += [text[start : match.start()].replace("${", "$${"), self.placeholder(name)]
+            placeholder = self.placeholder(name)
+            placeholder = f"{placeholder[:-1]}|json}}" if is_inside_json else placeholder
+            parts += [text[start : match.start()].replace("${", "$${"), placeholder]
             start = match.end()
         return "".join([*parts, text[start:].replace("${", "$${")])

@@ -50,6 +50,8 @@ class VaultStaticSecrets:
         drawn = OperatorSecret(declared, secret, self.layout, self.translation)
         if reference := self._document(drawn, spec):
             drawn.whole.append((reference, False))
+        if listed(spec.get("rolloutRestartTargets")):
+            drawn.tell("restarts workloads when a value changes", "use `bridge sync --restart`")
         content: dict[str, object] = {"stringData": self._keys(drawn, mapping(destination.get("transformation")))}
         content |= {"type": destination["type"]} if plain(text_of(destination.get("type"))) else {}
         secret.content = content

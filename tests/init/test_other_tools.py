@@ -163,6 +163,20 @@ def test_a_template_of_plain_fields_is_kept(run: Run) -> None:
     assert "ExternalSecret/db key t is a text in the template" in draft.result.err
 
 
+def test_a_pull_secret_is_composed_with_escaped_values(run: Run) -> None:
+    auths = '{"auths":{"r":{"username":"{{ .user }}","password":"{{ .password }}"}}}'
+    spec = f"""\
+  target: {{template: {{type: kubernetes.io/dockerconfigjson, data: {{.dockerconfigjson: '{auths}'}}}}}}
+  data:
+    - {{secretKey: user, remoteRef: {{key: db, property: user}}}}
+    - {{secretKey: password, remoteRef: {{key: db, property: password}}}}
+"""
+    draft = Draft(run, external(spec))
+    text = '{"auths":{"r":{"username":"${user|json}","password":"${password|json}"}}}'
+    assert draft.secrets == {"db": {".dockerconfigjson": text}}
+    assert run("check", "staging", "--config", "drafts").status == 0
+
+
 POD: Final = """\
 apiVersion: apps/v1
 kind: Deployment
