@@ -40,7 +40,7 @@ class ExternalSecrets:
         if target.get("creationPolicy") == "None":
             self.layout.remark(where, f"{declared.id} creates no Secret (creationPolicy: None)", _BY_HAND)
             return None
-        if mapping(target.get("manifest")).get("kind") not in {None, "Secret"}:
+        if text_of(mapping(target.get("manifest")).get("kind")) not in {"", "Secret"}:
             self.layout.remark(where, f"{declared.id} creates an object that is not a Secret", _BY_HAND)
             return None
         name = text_of(target.get("name"))

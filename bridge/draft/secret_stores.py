@@ -82,8 +82,8 @@ def read_store(declared: Declared, translation: Translation, layout: Layout) -> 
 
 def _vault(declared: Declared, content: Mapping[str, object], layout: Layout) -> Iterator[tuple[str, object]]:
     yield from copied(declared, content, {"address": "server", "mount": "path", "namespace": "namespace"}, layout)
-    if content.get("version") in {"v1", "v2"}:
-        yield "kv_version", int(text_of(content.get("version"))[1:])
+    if (version := text_of(content.get("version"))) in {"v1", "v2"}:
+        yield "kv_version", int(version[1:])
     for field in ("caBundle", "caProvider"):
         if content.get(field):
             hint = "write it to a file, and name the file as `ca_cert` under `providers`"

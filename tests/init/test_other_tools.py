@@ -293,6 +293,15 @@ def test_a_malformed_resource_is_no_bug(run: Run, content: str) -> None:
     Draft(run, manifest, store, vault)
 
 
+@pytest.mark.parametrize("content", ["[x]", "{a: b}", "7", "null", '"${X}"'])
+@pytest.mark.parametrize("field", ["server", "version", "auth", "caBundle", "namespace"])
+def test_a_malformed_store_is_no_bug(run: Run, field: str, content: str) -> None:
+    provider = f"{{vault: {{{field}: {content}}}}}"
+    store = f"{HEAD}SecretStore\nmetadata: {{name: odd}}\nspec: {{provider: {provider}}}\n"
+    entry = key("a", "key: b, property: c", ", sourceRef: {storeRef: {name: odd}}")
+    assert Draft(run, store, external(entry)).variables == {"a": "vault:b#c"}
+
+
 def test_the_keys_of_an_existing_secret_are_merged(run: Run) -> None:
     secret = 'apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {own: "${OWN}"}\n'
     merged = "  target: {creationPolicy: Merge}\n" + key("more", "key: a, property: b")
