@@ -64,7 +64,7 @@ busy: $(VENV)/ready ## run every test TIMES times next to two busy loops, in a n
 	$(BIN)/python tests/busy.py --times $(TIMES) -- $(SPREAD)
 
 # The folders with the tests of each module that imports a dependency; tests/project/test_makefile.py holds them to it.
-LOWEST := tests/cluster tests/config tests/providers
+LOWEST := tests/cluster tests/config tests/providers tests/sources
 
 lowest: $(VENV)-lowest/ready ## run the tests of what imports a dependency, with the oldest ones that pyproject.toml allows
 	$(VENV)-lowest/bin/python -m pytest --quiet $(SPREAD) -m 'not wheel and not (real and slow)' $(LOWEST)

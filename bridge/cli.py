@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
@@ -17,6 +18,11 @@ from bridge.report.streams import guarded
 
 UNCHECKED: Final = frozenset({"help", "completion", "doctor"})
 """The commands that run even if the trust file is invalid: the first two use no credential, and doctor reports it."""
+CONNECTING: Final = frozenset({"sync", "plan", "status"})
+"""The commands that start to connect before their modules are imported, because both take as long."""
+SWITCH: Final = 0.0005
+"""Seconds after which Python lets another thread run. The default is ten times as long, and a thread that connects has
+to wait so long several times, while the main thread imports modules."""
 AGAIN: Final = "run the same command again: it continues from the current state"
 
 
@@ -77,12 +83,26 @@ def _run(argv: Sequence[str] | None, record: Record) -> int:
         if args.command not in UNCHECKED:
             _check_trust(args)
         _tell_folder(args, record)
-        module = getattr(args, "module", args.command)
-        return int(import_module(f"bridge.commands.{module}").run(args, record))
+        return _run_command(args, record)
     except ANYTHING as error:
         if not isinstance(error, BridgeError) and (record.changed or not shortage(error)):
             raise
         return _fail(args, ending(error, touched=False), record)
+
+
+def _run_command(args: argparse.Namespace, record: Record) -> int:
+    """Import a command's module and run it. A fleet connects later, to each cluster that its environments choose.
+
+    A status page is a fleet's report, also if it is of one environment.
+    """
+    module = f"bridge.commands.{getattr(args, 'module', args.command)}"
+    is_fleet = getattr(args, "all", False) or getattr(args, "shard", None) or getattr(args, "output", "") == "html"
+    if args.command not in CONNECTING or is_fleet:
+        return int(import_module(module).run(args, record))
+    from bridge.commands.arguments import opening  # noqa: PLC0415 - start-up: the other commands do not need it
+
+    with opening(args) as opened:
+        return int(import_module(module).run(args, record, opened))
 
 
 def _choose_display(args: argparse.Namespace, record: Record) -> None:
@@ -201,6 +221,7 @@ def _bug(error: BaseException, record: Record) -> int:
 def run() -> NoReturn:
     """Run the `bridge` program once and exit. The process ends afterwards, so garbage collection is a waste of time."""
     gc.disable()
+    sys.setswitchinterval(SWITCH)
     status = main()
     process.end_streams()
     os._exit(status)  # nothing is left to do, and taking the interpreter apart takes as long as a request

@@ -4,11 +4,12 @@ bridge reads other people's branches. A checkout may contain a repository config
 run: core.fsmonitor, hooks, gpg.program (with log.showSignature), diff.external, textconv, filters, core.sshCommand,
 credential helpers, and any remote of a partial clone. None of them can start, because:
 
-- Only the plumbing commands in COMMANDS are run. `rev-parse`, `rev-list` and `cat-file` (never with `--textconv` or
-  `--filters`) print objects and names. `diff-tree` compares trees with `--raw`, so it creates no patch and needs no
-  external diff or textconv. `hash-object --no-filters` reads one file. None of them refreshes the index or the work
-  tree, as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a commit, as `log` and `show` do
-  (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an editor.
+- Only the plumbing commands in COMMANDS are run. `rev-parse`, `rev-list` (whose `--format` asks for no signature) and
+  `cat-file` (never with `--textconv` or `--filters`) print objects and names. `diff-tree` compares trees with `--raw`,
+  so it creates no patch and needs no external diff or textconv. `hash-object --no-filters` reads one file. None of them
+  refreshes the index or the work tree, as `status`, `diff` and `checkout` do (fsmonitor, filters, submodules), shows a
+  commit, as `log` and `show` do (signatures), writes a reference (hooks), asks for a credential, or uses a pager or an
+  editor.
 - git would only use a transport for an object that a partial clone lacks. GIT_NO_LAZY_FETCH prevents that. In a git
   that does not know this variable, the empty GIT_ALLOW_PROTOCOL, which no configuration overrides, refuses every
   protocol.
@@ -91,6 +92,7 @@ _REASONS: Final = (
         re.compile(rb"repository ?format|unknown repository extension"),
         "git does not support the repository's format",
     ),
+    (re.compile(rb"could not fetch|lazy fetching"), "the clone is partial and lacks an object"),
     (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or has the wrong type"),
 )
 LIMIT: Final = 10.0

@@ -9,7 +9,7 @@ the reference in front of every error.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
@@ -17,10 +17,13 @@ from bridge.exact_json import DuplicateKeyError, JsonError, Node, dump_json, par
 from bridge.secret import Kind, SecretValue
 
 __all__ = [
+    "UNVERSIONED",
     "Addressed",
     "Checker",
     "Conflict",
     "Context",
+    "Cures",
+    "DataKey",
     "Denied",
     "Describer",
     "Discloser",
@@ -28,22 +31,32 @@ __all__ = [
     "DuplicateKeyError",
     "HistoryChecker",
     "JsonError",
+    "KeyTracer",
     "Kind",
+    "Leaf",
+    "Locator",
     "Node",
     "NotFound",
     "NumberChecker",
     "OptionError",
+    "Outline",
+    "Outliner",
     "PinnedChecker",
     "Preloading",
     "Problem",
     "Provider",
     "ProviderError",
     "ReadGuard",
+    "Reader",
     "Rehearser",
     "Revision",
+    "Rules",
     "SecretValue",
     "Session",
+    "StoredVersion",
     "Unavailable",
+    "Unsealer",
+    "VersionLister",
     "Writer",
     "dump_json",
     "parse_json",
@@ -63,17 +76,27 @@ class Revision(NamedTuple):
     series: str = ""
 
 
+UNVERSIONED: Final = Revision("unversioned")
+"""The revision of every document in a store that keeps neither revisions nor times. `bridge plan --out` refuses it."""
+
+
 class Document(NamedTuple):
     """The result of a read: mappings (several if a file contains several), or one opaque value.
 
-    `warnings` are shown in every run that reads the document. `whole` is a mapping's text exactly as stored. If the
-    document is wanted as one value, `whole` is used byte for byte, and a Writer that receives it writes it.
+    - `warnings` are shown in every run that reads the document.
+    - `whole` is a mapping's text exactly as stored. If the document is wanted as one value, `whole` is used byte for
+      byte, and a Writer that receives it writes it.
+    - `sha256` is the hash (in hexadecimal) of an encrypted document as it was read. Leave it empty for anything else,
+      because the hash of a value in clear can be guessed.
+    - `time` is when the store got this revision, as RFC 3339 with an offset, or empty if that is unknown.
     """
 
     content: tuple[Mapping[str, Node], ...] | SecretValue
     revision: Revision
     warnings: tuple[Problem, ...] = ()
     whole: SecretValue | None = None
+    sha256: str = ""
+    time: str = ""
 
 
 class Context(NamedTuple):
@@ -82,6 +105,8 @@ class Context(NamedTuple):
     - `base` is the environment file's folder. Relative paths start there, and links may not lead out of it.
     - `environ` is the process's environment.
     - `deadline` is a `time.monotonic()` in seconds.
+    - `dated` is true if the run limits the age of values. A session may then spend one more request on `Document.time`;
+      if that request fails, the read does not.
     - `known()` returns the paths that an earlier run applied at the requested revision; nothing unless the provider is
       a ReadGuard. A session may serve several environments, so call it again for each document.
     """
@@ -90,6 +115,7 @@ class Context(NamedTuple):
     environ: Mapping[str, str]
     deadline: float
     known: Callable[[], frozenset[str]] = frozenset
+    dated: bool = False
 
 
 class ProviderError(Refusal):
@@ -227,6 +253,18 @@ class Addressed(Protocol):
 
 
 @runtime_checkable
+class Locator(Protocol):
+    """Optional, on a provider: for `bridge plan --out`, if more than the path and the server select a document."""
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        """Return what selects a document, such as `address`, `namespace`, `mount` and `path`; send no request.
+
+        It is written to a file: it must not contain a credential, nor a path that differs between machines.
+        """
+        ...
+
+
+@runtime_checkable
 class Checker(Protocol):
     """Optional, on a provider: for `bridge check`, finds problems without a key and without the network."""
 
@@ -287,4 +325,158 @@ class Describer(Protocol):
 
     def describe(self, path: str, context: Context) -> str:
         """Describe a document in a few words, without a key or the network; raise ProviderError."""
+        ...
+
+
+class Leaf(NamedTuple):
+    """How a value is stored, as far as that is visible without a key; for a list, its items in order.
+
+    `sealed` are ciphertexts. `clear` are values that are not encrypted; they are compared, and never shown.
+    """
+
+    sealed: tuple[bytes, ...] = ()
+    clear: tuple[SecretValue, ...] = ()
+
+    def same_as(self, other: "Leaf") -> bool:
+        """Return whether two leaves are stored equally. Equal values in different ciphertexts are not."""
+        if self is other:
+            return True
+        pairs = zip(self.clear, other.clear, strict=False)
+        return (
+            self.sealed == other.sealed
+            and len(self.clear) == len(other.clear)
+            and all(one.kind is another.kind and one.same_as(another) for one, another in pairs)
+        )
+
+
+class Reader(NamedTuple):
+    """Who can decrypt a document: the kind of key and its name as users know it.
+
+    With several groups, a reader has only a share of the data key, and `group` counts from 0. `wrapped` is the
+    encrypted data key or share as stored, or empty if there is none.
+    """
+
+    kind: str
+    id: str
+    group: int = 0
+    wrapped: str = ""
+
+
+class Rules(NamedTuple):
+    """For whom a document is encrypted, and the `settings` that say what is encrypted and how, by their own names."""
+
+    readers: tuple[Reader, ...]
+    settings: Mapping[str, str]
+
+
+class Outline(NamedTuple):
+    """What a document shows without a key.
+
+    A leaf's place is the index of the mapping and the keys that lead to the value, or to the list that contains it. The
+    place of a document that is one opaque value has no keys. `mac` is the encrypted checksum over the whole document,
+    which an outline cannot verify, or empty.
+    """
+
+    leaves: Mapping[tuple[int, tuple[str, ...]], Leaf]
+    rules: Rules
+    revision: Revision
+    mac: bytes = b""
+
+
+@runtime_checkable
+class Outliner(Protocol):
+    """Optional, on a provider whose documents are files in git: for commands that review them without a key."""
+
+    rules_file: ClassVar[str]
+    """The name of the file that has the rules for new documents, in their folder or in the nearest folder above."""
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where the document's file would be, or None if it is not a file; raise ProviderError."""
+        ...
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of the document's file shows without a key; raise ProviderError."""
+        ...
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return the rules that a `rules_file` has for a new file, or None if it has none; raise ProviderError.
+
+        `path` is relative to the folder of the `rules_file`.
+        """
+        ...
+
+
+class Cures(NamedTuple):
+    """The commands that change who can decrypt a document, with the tool of its format.
+
+    - `exclude`: take a reader out of the rules and the document, which keeps its data key.
+    - `renew`: give the document a new data key.
+    - `edit`: change any value by hand.
+    """
+
+    exclude: str
+    renew: str
+    edit: str
+
+
+@runtime_checkable
+class KeyTracer(Protocol):
+    """Optional, on an Outliner: for `bridge history` and `bridge offboard`, which follow documents in git."""
+
+    def outline_in_clear(self, path: str, content: bytes) -> Outline | None:
+        """Return what a document shows that was not encrypted yet, or None if the content is anything else."""
+        ...
+
+    def same_key(
+        self, steps: Iterable[tuple[str, tuple[str, ...]]], versions: Mapping[str, Outline]
+    ) -> Iterable[tuple[str, str]]:
+        """Yield pairs of versions that are proven to have the same data key, without a key.
+
+        A step is the id of a version and the ids of the versions before it, newest first.
+        """
+        ...
+
+    def cures(self, file: str) -> Cures:
+        """Return the commands for a document's file, whose name is ready for a shell."""
+        ...
+
+
+class DataKey(Protocol):
+    """The opened data key of one version of a document. It is only compared, and used in memory."""
+
+    def same_as(self, other: "DataKey") -> bool:
+        """Return whether two data keys are equal."""
+        ...
+
+    def unseal(self, place: tuple[int, tuple[str, ...]], leaf: Leaf) -> tuple[SecretValue, ...]:
+        """Return the values of a leaf at its place; ProviderError if one was not encrypted there with this key."""
+        ...
+
+
+@runtime_checkable
+class Unsealer(Protocol):
+    """Optional, on a session of a KeyTracer: for `bridge offboard --with-keys`."""
+
+    def data_key(self, path: str, content: bytes) -> DataKey:
+        """Open the data key of a version of a document; raise Denied, Unavailable or ProviderError."""
+        ...
+
+
+class StoredVersion(NamedTuple):
+    """One version of a document in its store.
+
+    `time` is RFC 3339, or empty if unknown; `state` is a word such as `destroyed`, or empty if it can be read.
+    """
+
+    id: str
+    time: str = ""
+    state: str = ""
+
+
+@runtime_checkable
+class VersionLister(Protocol):
+    """Optional, on a session: for `bridge history --stores`."""
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the versions that the store still lists, newest first; raise as `read` does."""
         ...

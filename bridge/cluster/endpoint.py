@@ -1,13 +1,13 @@
 """The API server's address, the identity it must prove, and our credentials for it."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 from urllib.parse import SplitResult
 
 from bridge.errors import ConfigError, Problem
 from bridge.http.proxies import is_loopback
-from bridge.http.servers import split
+from bridge.http.servers import same_server, split
 
 
 def _nothing() -> None:
@@ -59,6 +59,13 @@ class Endpoint:
         self.renew: Final = renew
         self.context: Final = context
         self.pod_namespace: Final = pod_namespace
+
+
+def is_bound_to(endpoint: Endpoint, servers: Collection[str]) -> bool:
+    """Return whether the API server is one of these URLs, if there are any. Those do not count for a pod's account."""
+    if not servers or endpoint.pod_namespace is not None:
+        return True
+    return any(same_server(endpoint.url, one) for one in servers)
 
 
 def split_url(url: str, where: str, name: str) -> SplitResult:

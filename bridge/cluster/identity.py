@@ -7,20 +7,12 @@ from typing import Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, Forbidden, ObjectNotFound
-from bridge.cluster.endpoint import Endpoint
+from bridge.cluster.endpoint import Endpoint, is_bound_to
 from bridge.errors import Problem, Refusal
-from bridge.http.servers import same_server
 from bridge.plan.model import ClusterName, place
 from bridge.shell import word
 
-_UID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-
-
-def is_bound_to(endpoint: Endpoint, servers: Collection[str]) -> bool:
-    """Return whether the API server is one of these URLs, if there are any. Those do not count for a pod's account."""
-    if not servers or endpoint.pod_namespace is not None:
-        return True
-    return any(same_server(endpoint.url, one) for one in servers)
+_UID: Final = r"[0-9A-Za-z-]{1,64}"
 
 
 def check_server(endpoint: Endpoint, servers: Collection[str]) -> None:
@@ -63,6 +55,6 @@ def namespace_uid(api: Api, name: str) -> str:
         hint = f"check the cluster, or create the namespace with `kubectl create namespace {name}`"
         raise Refusal(Problem(where, "does not exist", hint)) from None
     uid = raw.get("metadata", {}).get("uid")
-    if not isinstance(uid, str) or not _UID.fullmatch(uid):
+    if not isinstance(uid, str) or not re.fullmatch(_UID, uid):
         raise Refusal(Problem(where, "the API server returned no uid", "check that this is a Kubernetes API server"))
     return uid

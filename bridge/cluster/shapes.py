@@ -100,6 +100,9 @@ _KINDS: Final[Mapping[str, tuple[str, Mapping[str, _Shape]]]] = {
     "statefulsets": ("StatefulSet", _WORKLOAD),
     "daemonsets": ("DaemonSet", _WORKLOAD),
     "replicasets": ("ReplicaSet", {}),
+    "pods": ("Pod", {}),
+    "jobs": ("Job", {}),
+    "cronjobs": ("CronJob", {}),
     "controllerrevisions": ("ControllerRevision", {"revision": "number"}),
 }
 """Each resource's kind, and the fields that are read besides the common metadata."""

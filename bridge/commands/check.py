@@ -1,6 +1,7 @@
 """`bridge check`: everything that is wrong with the files, without a cluster, a network or a key.
 
-`--manifests` also checks a kustomize build, and `--live` the sources and the cluster. `--files` needs no environment.
+`--manifests` also checks a kustomize build, `--live` the sources and the cluster, and `--age` how old the values in the
+sources are. `--files` needs no environment.
 """
 
 import argparse
@@ -27,14 +28,16 @@ from bridge.run.inputs import Files, Run, read_files
 from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import cut_off
 from bridge.sources.inexact_numbers import rewritten_numbers
-from bridge.sources.offline import UNREAD, secret_names, stand_in_layer, stand_ins, survey
+from bridge.sources.offline import UNREAD, asked_names, secret_names, stand_in_layer, stand_ins, survey
 from bridge.sources.resolve import resolve
 from bridge.sources.variables import Setting, infrastructure, missing
 from bridge.trust import find
 
 if TYPE_CHECKING:
+    from bridge.commands.check_ages import Measured
     from bridge.commands.check_build import Judged
     from bridge.commands.check_live import Looked
+    from bridge.plan.model import Plan
 
 
 class Examined(NamedTuple):
@@ -52,7 +55,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         from bridge.commands.check_files import check_files  # noqa: PLC0415 - start-up: a form of its own
 
         return check_files(args, record)
-    environment, run_ = environment_of(args), run_of(args, record)
+    environment, run_ = environment_of(args), run_of(args, record)._replace(every_age=args.age)
     errors: list[BridgeError] = []
     files, settings, surveyed, doubtful = examine(environment, run_, errors, is_guard=args.manifests is not None)
     trusted = find(run_.environ)
@@ -60,17 +63,20 @@ def run(args: argparse.Namespace, record: Record) -> int:
     judged = _judge(args.manifests, environment, files, run_, errors)
     looked = _look(environment, run_, judged, errors) if args.live and not errors else None
     judged = looked.judged if looked else judged
-    surveyed = tuple(one for one in surveyed if not (looked and one.what == UNREAD))
+    measured = _measure(environment, run_, looked.plan if looked else None, errors) if args.age and not errors else None
+    surveyed = tuple(one for one in surveyed if not ((looked or measured) and one.what == UNREAD))
     build_problems = tuple(judged.problems) if judged else ()
     errors += [Refusal(one) for one in build_problems if not one.warning]
     error = combine(errors) if errors else None
     warned = [one for one in (*surveyed, *build_problems, *doubtful) if one.warning]
-    warnings = tuple(dict.fromkeys((*warned, *(looked.warnings if looked else ()))))
+    found = (*warned, *(looked.warnings if looked else ()), *(measured.warnings if measured else ()))
+    warnings = tuple(one for one in dict.fromkeys(found) if not (error and one in error.problems))
     data = _data(environment, settings, warnings, error)
     data |= {"manifests": judged.data} if judged else {}
     data |= cluster_field(record.cluster)
     data |= {"trust_file": str(trusted)} if trusted else {}
     data |= {"live": plan_data(looked.plan)["summary"]} if looked else {}
+    data |= {"ages": measured.data} if measured else {}
     _report(args, data, record)
     say(record, "warning", warnings)
     say(record, "error", error.problems if error else ())
@@ -95,12 +101,23 @@ def examine(environment: Environment, run_: Run, errors: list[BridgeError], *, i
         lenient = is_fresh or is_guard
         errors += [] if lenient else [unset]
         surveyed = (*surveyed, *(problem._replace(warning=True) for problem in unset.problems if lenient))
+    surveyed = (*surveyed, *_unused_limits(environment, files.templates or ()))
     doubtful: list[Problem] = []
     errors += unfit(environment, files, names, doubtful)
     if files.templates is not None:
         doubtful += rewritten_numbers(environment, files.providers, files.templates, names, context)
     errors += [Refusal(one) for one in doubtful if not one.warning]
     return Examined(files, settings, surveyed, doubtful)
+
+
+def _unused_limits(environment: Environment, templates: tuple[TemplateObject, ...]) -> Iterator[Problem]:
+    """Warn about age limits of variables that nothing uses: a typo would leave the real variable without its limit."""
+    keys = {key for template in templates for key in template.keys}
+    used = {*asked_names(templates), *keys, *environment.infrastructure}
+    for name in environment.age_limits.keys() - used if templates else ():
+        where = f"{environment.shown(environment.file)} variables.{name}"
+        hint = "correct the name, or remove the limit"
+        yield Problem(where, "has an age limit, but no template uses it", hint, warning=True)
 
 
 def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeError]:
@@ -161,6 +178,18 @@ def _look(environment: Environment, run_: Run, judged: "Judged | None", errors: 
         return None
     errors += [Refusal(*looked.errors)] if looked.errors else []
     return looked
+
+
+def _measure(environment: Environment, run_: Run, plan: "Plan | None", errors: list[BridgeError]) -> "Measured | None":
+    from bridge.commands.check_ages import measure  # noqa: PLC0415 - an offline check reads no source
+
+    try:
+        measured = measure(environment, run_, plan)
+    except BridgeError as error:
+        errors.append(error)
+        return None
+    errors += [Refusal(*measured.errors)] if measured.errors else []
+    return measured
 
 
 def unfit(
@@ -248,6 +277,10 @@ def _lines(data: dict[str, Any], patches: str, record: Record) -> Iterator[str]:
         yield f"trust file: {data['trust_file']}\n"
     if "cluster" in data:
         yield f"cluster: {cluster_text(data['cluster'])}\n"
+    if "ages" in data:
+        from bridge.commands.check_ages import ages_text  # noqa: PLC0415 - as above
+
+        yield ages_text(data["ages"])
     if "live" in data:
         pending = sum(data["live"][action] for action in ("create", "update", "delete"))
         how = f"{pending} object{'s' * (pending > 1)}" if pending else "no objects"

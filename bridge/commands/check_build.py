@@ -1,6 +1,5 @@
 """`bridge check --manifests`: the checks of a build that need no cluster."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +7,10 @@ from typing import Any, NamedTuple
 from bridge.commands.overlay import left_in_plaintext, only_aimed, usual_overlay
 from bridge.config.environment import Environment
 from bridge.config.template import TemplateObject
-from bridge.config.textfile import read_text, read_text_stream
 from bridge.errors import ConfigError, Problem
+from bridge.kustomize.build_input import load_build
 from bridge.kustomize.custom_resources import made_elsewhere
-from bridge.kustomize.objects import BuiltObject, parse_build
+from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import Finding, Owned, overwriting
 from bridge.kustomize.patches import kept_for_references, paste, removal_patches
 from bridge.kustomize.read import Names, load_kustomization, load_names
@@ -20,7 +19,7 @@ from bridge.plan.workloads import SPECS
 from bridge.report.guard import guard_data
 from bridge.run.inputs import Run
 
-STDIN = "-"
+USAGE = "pipe in a build: `kustomize build OVERLAY | bridge check ENV --manifests -`"
 
 
 class Judged(NamedTuple):
@@ -73,8 +72,7 @@ def _notes(unnamed: Sequence[str], *, renamed: Names | None) -> Iterator[str]:
 
 def judge(source: str, environment: Environment, owned: Owned, run: Run) -> Judged:
     """Read a build and find what is wrong with it; ConfigError if it cannot be read."""
-    shown = "stdin" if source == STDIN else source
-    build = parse_build(_text(source, shown, run.deadline), shown)
+    shown, build = load_build(source, run.deadline, USAGE)
     findings = (*overwriting(build, owned), *made_elsewhere(build, owned), *loose_ends(build, owned))
     overlay = usual_overlay(environment)
     left = tuple(_values_left(overlay, build, owned)) if overlay else ()
@@ -89,24 +87,3 @@ def _values_left(overlay: Path, build: Sequence[BuiltObject], owned: Owned) -> I
         return
     kept = {patch.id for patch in removal_patches(build, owned) if patch.keys}
     yield from left_in_plaintext(kustomization, (), owned, kept)
-
-
-def _text(source: str, shown: str, deadline: float) -> str:
-    path = Path(source)
-    if source != STDIN and path.is_fifo():  # a shell's <(kustomize build …)
-        with path.open("rb", buffering=0) as pipe:
-            return read_text_stream(pipe.fileno(), shown, deadline)
-    if source != STDIN:
-        try:
-            return read_text(path, shown)
-        except FileNotFoundError:
-            raise ConfigError(Problem(shown, "no such file")) from None
-    if sys.stdin is None or sys.stdin.isatty():
-        raise ConfigError(
-            Problem(
-                shown,
-                "nothing was piped in",
-                "pipe in a build: `kustomize build OVERLAY | bridge check ENV --manifests -`",
-            )
-        )
-    return read_text_stream(sys.stdin.fileno(), shown, deadline)

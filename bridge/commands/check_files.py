@@ -46,8 +46,9 @@ def check_files(args: argparse.Namespace, record: Record) -> int:
 
 def _provider(args: argparse.Namespace) -> Checker:
     """Return the named provider; ConfigError if it does not exist, or if the arguments do not fit."""
-    if args.environment or args.manifests or args.live:
-        raise ConfigError(Problem("--files", "cannot be combined with an environment, `--manifests` or `--live`"))
+    if args.environment or args.manifests or args.live or args.age:
+        others = "an environment, `--manifests`, `--live` or `--age`"
+        raise ConfigError(Problem("--files", f"cannot be combined with {others}"))
     kind, *paths = args.files
     if not paths:
         raise ConfigError(Problem("--files", "no files given", "pass files: `bridge check --files sops FILE...`"))

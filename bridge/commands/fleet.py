@@ -1,17 +1,17 @@
-"""`bridge sync --all` and `plan --all`: every environment of the folder, or one shard of them, in one report."""
+"""`sync`, `plan` and `status` with `--all`: every environment of the folder, or one shard of them, in one report."""
 
 import argparse
 import gc
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bridge import late_warnings
-from bridge.commands.arguments import folder_of, run_of
+from bridge.commands.arguments import approval_of, environment_of, folder_of, run_of
 from bridge.commands.cluster_binding import offer_all
 from bridge.commands.prompts import ask, can_ask, not_confirmed
-from bridge.commands.results import PENDING, plan_result, sync_result, with_workloads
+from bridge.commands.results import PENDING, plan_result, status_result, sync_result, with_workloads
 from bridge.config.environment import Environment, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
@@ -21,10 +21,14 @@ from bridge.report.cluster import cluster_field
 from bridge.report.data import is_shown, outcome_data, plan_data, problems
 from bridge.report.fleet import fleet_data, listed, show_fleet, write_fleet
 from bridge.report.record import Record
+from bridge.report.status import status_data
 from bridge.report.talk import say
 from bridge.run.apply import FirstWrite
 from bridge.run.fleet import Fleet, Member
 from bridge.run.inputs import Agreed, Run
+
+if TYPE_CHECKING:
+    from bridge.commands.approval import Approval
 
 URGENCY: Final = (
     Stopped.exit_status,
@@ -39,10 +43,13 @@ URGENCY: Final = (
 
 
 def run(args: argparse.Namespace, record: Record) -> int:
-    """Plan or sync each environment separately; a problem in one does not stop the others."""
-    record.environment = ""  # $K8_ENV may name an environment, but the log is about all of them
+    """Plan, sync or compare each environment separately; a problem in one does not stop the others."""
+    if args.all:
+        record.environment = ""  # $K8_ENV may name an environment, but the log is about all of them
     _check(args)
-    run_ = run_of(args, record)
+    approval = approval_of(args)
+    review = approval.review if approval else None
+    run_ = run_of(args, record)._replace(review=review)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = folder_of(args)
     # Reference cycles keep documents in memory; a run of one environment ends before that matters.
@@ -50,7 +57,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
     environments = load_all(folder)
     if not environments:
         raise ConfigError(Problem(str(folder), "no environments found", "create one with `bridge init`"))
-    names = shard.members(environments) if shard else tuple(environments)
+    names = _names(args, environments, shard)
+    if approval and args.all and not shard:
+        approval.check_complete(names)
     logbook = _Logbook(args, record)
     fleet = Fleet(environments, run_)
     try:
@@ -58,16 +67,16 @@ def run(args: argparse.Namespace, record: Record) -> int:
             for member in asked.left_out:
                 logbook.finished(member)
             # The time limit starts now, because answering may have taken a while.
-            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed))
+            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed, review=review))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())
-        _report(args, names, shard, logbook, record)
+        _report(args, names, shard, logbook, record, approval=approval)
         raise
     logbook.cut_short(names, fleet.under_way())
-    status = _report(args, names, shard, logbook, record)
+    status = _report(args, names, shard, logbook, record, approval=approval)
     for kind in ("warning", "error"):
-        shown = _with_environments(logbook.problems[kind], logbook.clusters)
+        shown = _with_environments(logbook.problems[kind], logbook.clusters, prefixed=args.all)
         say(record, kind, shown, shown)
         late_warnings.mark_printed(problem for _, problem in logbook.problems[kind])  # printed with their environments
     return status
@@ -77,14 +86,28 @@ def _carry_out(fleet: Fleet, names: Sequence[str], logbook: "_Logbook") -> None:
     with fleet:
         if logbook.writes:
             fleet.sync(names, logbook.finished, restart=logbook.restarts)
+        elif logbook.compares:
+            fleet.status(names, logbook.finished)
         else:
             fleet.plan(names, logbook.finished)
 
 
+def _names(
+    args: argparse.Namespace, environments: Mapping[str, Environment | ConfigError], shard: Shard | None
+) -> Sequence[str]:
+    """Return the environments of this run: all of the folder, those of a shard, or only the one that is named."""
+    if shard:
+        return shard.members(environments)
+    if args.all:
+        return tuple(environments)
+    name = args.environment or os.environ.get("K8_ENV", "")
+    return (name if name in environments else environment_of(args).name,)
+
+
 def _check(args: argparse.Namespace) -> None:
-    if not args.all:
+    if args.shard and not args.all:
         raise ConfigError(Problem("", "--shard can only be used with --all"))
-    if args.environment:
+    if args.all and args.environment:
         what = "--all cannot be combined with an environment name"
         raise ConfigError(Problem("", what, f"remove --all or {args.environment}"))
     if args.command == "sync" and args.restart and args.dry_run:
@@ -105,6 +128,7 @@ class _Logbook:
         self._touched: Final[list[str]] = []
         record.touched.append(self._touched)
         self.writes: Final = args.command == "sync" and not args.dry_run
+        self.compares: Final = args.command == "status"
         self.restarts: Final = self.writes and args.restart
         self.entries: Final[dict[str, dict[str, Any]]] = {}
         self.clusters: Final[dict[str, ClusterName | None]] = {}
@@ -143,13 +167,19 @@ class _Logbook:
         if member.error:
             return member.error.exit_status, "stopped" if isinstance(member.error, Stopped) else "failed"
         assert member.plan is not None
+        if self.compares:
+            return status_result(_status_data(member))
         if self.writes:
             return sync_result(member.plan, member.outcome, member.restart)
         return plan_result(member.plan, exit_code=getattr(self._args, "exit_code", False))
 
     def _enter(self, member: Member, status: int, result: str) -> None:
         error = combine(member.errors) if member.errors else None
-        if member.plan:
+        if member.plan and self.compares:
+            data = _status_data(member)
+            errors = problems(error.problems if error else ())
+            data |= {"result": result, "errors": [*errors, *data["errors"]]}
+        elif member.plan:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
             data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
@@ -181,27 +211,45 @@ class _Logbook:
             self.problems[kind] += [(member.name, problem) for problem in group]
 
 
-def _report(
-    args: argparse.Namespace, names: Sequence[str], shard: Shard | None, logbook: _Logbook, record: Record
+def _report(  # noqa: PLR0913 - everything that a report shows
+    args: argparse.Namespace,
+    names: Sequence[str],
+    shard: Shard | None,
+    logbook: _Logbook,
+    record: Record,
+    *,
+    approval: "Approval | None",
 ) -> int:
     """Write the report, and return the exit status of the whole run."""
     entries = [logbook.entries[name] for name in names]
     statuses = {entry["status"] for entry in entries}
     status = next((status for status in URGENCY if status in statuses), 0)
     record.cluster = logbook.cluster
-    write_fleet(record, fleet_data(entries, status, str(shard) if shard else None), args.output)
+    data = fleet_data(entries, status, str(shard) if shard else None)
+    data |= approval.report(is_in_order=status in {0, PENDING}) if approval else {}
+    if args.output == "html":
+        from bridge.report.status_page import write_page  # noqa: PLC0415 - start-up: only one form is used
+
+        write_page(record, data)
+    else:
+        write_fleet(record, data, args.output)
     return status
 
 
+def _status_data(member: Member) -> dict[str, Any]:
+    assert member.plan is not None
+    return status_data(member.plan, member.unused)
+
+
 def _with_environments(
-    named: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None]
+    named: Iterable[tuple[str, Problem]], clusters: Mapping[str, ClusterName | None], *, prefixed: bool
 ) -> dict[Problem, ClusterName | None]:
     """Prefix each distinct problem with its environments, and add the cluster that they share."""
     names: dict[Problem, list[str]] = {}
     for name, problem in sorted(named, key=lambda pair: pair[0]):
         names.setdefault(problem, []).append(name)
     return {
-        problem._replace(where=_where(at, problem.where)): _shared([clusters[name] for name in at])
+        problem._replace(where=_where(at if prefixed else (), problem.where)): _shared([clusters[name] for name in at])
         for problem, at in names.items()
     }
 
@@ -213,7 +261,7 @@ def _shared(clusters: Iterable[ClusterName | None]) -> ClusterName | None:
 
 
 def _where(names: Sequence[str], where: str) -> str:
-    return f"{listed(names)}{': ' if where else ''}{where}"
+    return ": ".join(filter(None, (listed(names), where)))
 
 
 class Answers(NamedTuple):

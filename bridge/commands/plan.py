@@ -3,8 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from bridge.commands.arguments import environment_of, run_of
-from bridge.commands.results import plan_result, with_workloads
+from bridge.commands.arguments import Opening, approval_of, run_of
+from bridge.commands.results import PENDING, plan_result, with_workloads
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
 from bridge.plan.model import Plan
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from bridge.run.restart import Restart
 
 
-def run(args: argparse.Namespace, record: Record) -> int:
+def run(args: argparse.Namespace, record: Record, opened: Opening | None = None) -> int:
     """Print the plan; return 1 if it is refused or a key would be missing, 4 for changes with --exit-code."""
-    if args.all or args.shard:
+    if opened is None:
         from bridge.commands import fleet  # noqa: PLC0415 - start-up: most runs are of one environment
 
         return fleet.run(args, record)
-    run_ = run_of(args, record)
-    with read_environment(environment_of(args), run_) as (wanted, cluster):
+    approval = approval_of(args)
+    run_ = run_of(args, record, opened.deadline)._replace(review=approval.review if approval else None)
+    with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = try_changes(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None
     status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
+    data |= approval.report(is_in_order=status in {0, PENDING}) if approval else {}
     write_report(record, with_workloads(data, restart), args.output)
     say(record, "warning", (*plan.warnings, *rewritten(plan)))
     say(record, "error", (*plan.refusals, *dropped(plan)))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.errors import Stopped
 from bridge.plan.admission import dropped
 from bridge.plan.model import Plan
-from bridge.run.apply import Outcome
 
 if TYPE_CHECKING:
+    from bridge.run.apply import Outcome
     from bridge.run.restart import Restart
 
 PENDING: Final = 4
@@ -23,7 +23,16 @@ def plan_result(plan: Plan, *, exit_code: bool) -> tuple[int, str]:
     return (PENDING if exit_code else 0, "planned") if plan.pending else (0, "unchanged")
 
 
-def sync_result(plan: Plan, outcome: Outcome, restart: "Restart | None") -> tuple[int, str]:
+def status_result(data: dict[str, Any]) -> tuple[int, str]:
+    """Return the exit status and the `result` of a `status`, from its data."""
+    if data["refusals"]:
+        return 1, "refused"
+    if data["errors"]:  # the keys that an admission rule drops
+        return 1, "altered"
+    return 0, "in sync" if data["in_sync"] else "out of sync"
+
+
+def sync_result(plan: Plan, outcome: "Outcome", restart: "Restart | None") -> tuple[int, str]:
     """Return a sync's exit status and `result`."""
     if plan.refusals:
         return 1, "refused"

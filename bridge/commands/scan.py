@@ -17,7 +17,7 @@ from bridge.run.inputs import Run, gather_secrets
 from bridge.scan.files import check_path, scan_files
 from bridge.scan.findings import MOST, Enough, Leak, Scan
 from bridge.scan.forms import choose
-from bridge.scan.git_history import Repository, repository_of, scan_history
+from bridge.scan.repository_search import SearchedRepository, repository_of, scan_history
 from bridge.scan.search import PatternSearch
 
 HINT = "rotate it: a value that was in a file or in git may have been copied"
@@ -67,13 +67,13 @@ def _check(paths: list[Path], *, history: bool) -> None:
         raise combine(errors)
 
 
-def _repositories(paths: list[Path], run_: Run) -> list[Repository]:
+def _repositories(paths: list[Path], run_: Run) -> list[SearchedRepository]:
     """Return the repositories that contain the paths, without duplicates."""
     repositories = (repository_of(path, os.environ, run_.deadline) for path in paths)
     return list({repository.store: repository for repository in repositories}.values())
 
 
-def _search(paths: list[Path], repositories: list[Repository], scan: Scan) -> bool:
+def _search(paths: list[Path], repositories: list[SearchedRepository], scan: Scan) -> bool:
     """Search everything; return False if so much was found that the rest was skipped."""
     try:
         with scan.step:

@@ -14,11 +14,14 @@ _shtab_bridge_commands() {
     check:'find errors in the files, without a cluster, network or key'
     completion:'print the script that completes commands in bash, zsh or fish'
     demo:'show bridge at work on an embedded cluster, in seconds'
+    diff:'show what a change in git does, without a key or a cluster'
     doctor:'show why bridge does not work here: what is configured, found and reachable'
-    exec:'run a command with the infrastructure variables in its environment'
+    exec:'run a command with an environment'"'"'s variables, or as a workload'"'"'s container'
     help:'show a help page, such as migrating or sops, or list them all'
+    history:'show when each variable last changed, and who changed it'
     import:'move the values in a plaintext file to a store'
     init:'draft a new environment from a kustomize layout or another environment'
+    offboard:'list what a former recipient of SOPS files may still know, with the cure'
     plan:'show what sync would do, without values'
     restart:'restart the workloads that use a changed key'
     rollback:'write an earlier revision of a source as its newest, then sync'
@@ -45,7 +48,7 @@ _shtab_bridge_adopt_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--yes[do not ask for confirmation]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
@@ -67,12 +70,13 @@ _shtab_bridge_check_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
   "--manifests[check that this output of \`kustomize build\` (-\: stdin) does not undo bridge\'s writes]:FILE:_files"
   "--live[also read the sources and the cluster\; write nothing]"
+  "--age[also read the sources\; fail if a value is older than its limit or expired]"
   "--files[check a provider\'s documents, without an environment\: --files sops FILE...]:FILE:_files"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )
@@ -95,6 +99,22 @@ _shtab_bridge_demo_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_demo_defaults_added=0
 
+_shtab_bridge_diff_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json markdown)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
+  "--git[compare A with B, or with \`A...B\` their merge base with B (default\: the merge base with the main branch)\; without B, the working tree]:A[..B]:"
+  "--exit-code[exit with 4 if something differs]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_diff_defaults_added=0
+
 _shtab_bridge_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
@@ -102,7 +122,7 @@ _shtab_bridge_doctor_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
@@ -117,8 +137,15 @@ _shtab_bridge_exec_options=(
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
+  "--kubeconfig[use this kubeconfig]:FILE:_files"
+  "--context[use this context of the kubeconfig]:NAME:"
+  "--in-cluster[use only the pod\'s service account, and do not ask]"
   "*--with[also set this variable, which may be secret\; repeatable]:NAME:"
+  "--as[set the variables of this workload\'s container instead, as in --as Deployment\/agent]:KIND/NAME:"
+  "--container[with --as\: the container (default\: the one that kubectl takes)]:NAME:"
+  "--manifests[with --as\: take the workload from this output of \`kustomize build\` (-\: stdin), not from the cluster]:FILE:_files"
+  "--mask[replace secret values in the command\'s output with \*\*\*\*\*\*\*\*]"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )
 
@@ -127,11 +154,30 @@ _shtab_bridge_exec_defaults_added=0
 
 _shtab_bridge_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":a page or a command:(getting-started migrating from-external-secrets environment-file everyday promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws writing-a-provider troubleshooting performance tested-with sync plan check doctor status set restart rollback init import adopt exec scan demo help completion)"
+  ":a page or a command:(getting-started migrating from-external-secrets environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_help_defaults_added=0
+
+_shtab_bridge_history_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
+  "--kubeconfig[use this kubeconfig]:FILE:_files"
+  "--context[use this context of the kubeconfig]:NAME:"
+  "--in-cluster[use only the pod\'s service account, and do not ask]"
+  "--stores[also show the versions in Vault and Scaleway, and what bridge last wrote to the cluster]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+  ":only this variable, with all its changes:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_history_defaults_added=0
 
 _shtab_bridge_import_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -140,7 +186,7 @@ _shtab_bridge_import_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--yes[do not ask for confirmation]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
@@ -163,7 +209,7 @@ _shtab_bridge_init_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--from[the layout\'s folder (default\: the environments\' parent folder)]:DIR:_files -/"
   "--like[copy another environment in the same folder]:ENV:_bridge_environments"
   "--fix-kustomize[remove what bridge writes from an overlay\'s build (default\: overlays\/ENV next to the templates\' base)]:OVERLAY:_files -/"
@@ -174,6 +220,23 @@ _shtab_bridge_init_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_bridge_init_defaults_added=0
 
+_shtab_bridge_offboard_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json)"
+  "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
+  "--timeout[time limit of the run (default\: 120)]:SECONDS:"
+  "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
+  "--with-keys[open old and new versions with your keys, and compare data keys and values in memory]"
+  "--all-refs[follow all branches and tags of this clone (default\: the current commit and those before it)]"
+  ":the environment (default\: \$K8_ENV):_bridge_environments"
+  ":an age recipient, a PGP fingerprint, the ARN of a KMS key, or another recipient as the file names it:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_bridge_offboard_defaults_added=0
+
 _shtab_bridge_plan_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
@@ -181,7 +244,7 @@ _shtab_bridge_plan_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
@@ -192,6 +255,8 @@ _shtab_bridge_plan_options=(
   "--allow-older[allow sources to be older than those last written]"
   "--prune[delete objects that are no longer in the templates]"
   "*--recreate[delete and recreate an object that is immutable or has the wrong type\; repeatable]:KIND/NAME:"
+  "--out[also write the plan to this file, for an approval and \`bridge sync --plan FILE\`]:FILE:_files"
+  "--expires[with --out\: how long the plan is valid, such as 30m, 24h or 7d (default\: 24h)]:DURATION:"
   "--show-config[show ConfigMap values that come from plain files]"
   "--exit-code[exit with 4 if something would change]"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
@@ -207,7 +272,7 @@ _shtab_bridge_restart_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
@@ -228,7 +293,7 @@ _shtab_bridge_rollback_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--yes[do not ask for confirmation]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
@@ -253,7 +318,7 @@ _shtab_bridge_scan_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--git[search the whole history of each PATH\'s repository (default\: the current folder\'s)]"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
   "(*)::a file, or a folder with everything in it:_files"
@@ -269,7 +334,7 @@ _shtab_bridge_set_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--yes[do not ask for confirmation]"
   "--generate[generate the value without showing it\: base64\:BYTES, hex\:BYTES, alnum\:CHARACTERS (16 to 1024), or uuid]:FORMAT:"
   "--keep-previous[also move the old value to this variable, in the same revision of the store, so that both are valid during a rollout. If an earlier rotation is not finished, finish it instead]:NAME:"
@@ -291,14 +356,16 @@ _shtab_bridge_set_defaults_added=0
 _shtab_bridge_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--config[the environments\' folder (default\: \$BRIDGE_CONFIG, or config here or above, up to the repository\'s root)]:DIR:_files -/"
-  {-o,--output}"[format of the report (default\: text)]:output:(text json)"
+  {-o,--output}"[format of the report (default\: text)]:output:(text json html)"
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
+  "--all[all environments in the folder, each on its own]"
+  "--shard[with --all\: only this part of the environments, such as 0\/8\; auto\/8 uses \$JOB_COMPLETION_INDEX]:INDEX/COUNT:"
   ":the environment (default\: \$K8_ENV):_bridge_environments"
 )
 
@@ -312,7 +379,7 @@ _shtab_bridge_sync_options=(
   "--log-format[format of the lines on stderr (default\: text)]:log_format:(text json)"
   "--timeout[time limit of the run (default\: 120)]:SECONDS:"
   "--color[when to color text (default\: auto, for terminals without \$NO_COLOR, and always with \$FORCE_COLOR)]:color:(auto always never)"
-  {-q,--quiet}"[print only errors and questions\; JSON and Markdown are still printed]"
+  {-q,--quiet}"[print only errors and questions\; JSON, Markdown and HTML are still printed]"
   "--kubeconfig[use this kubeconfig]:FILE:_files"
   "--context[use this context of the kubeconfig]:NAME:"
   "--in-cluster[use only the pod\'s service account, and do not ask]"
@@ -324,6 +391,8 @@ _shtab_bridge_sync_options=(
   "--allow-older[allow sources to be older than those last written]"
   "--prune[delete objects that are no longer in the templates]"
   "*--recreate[delete and recreate an object that is immutable or has the wrong type\; repeatable]:KIND/NAME:"
+  "--plan[refuse everything that differs from this plan of \`bridge plan --out FILE\`]:FILE:_files"
+  "--plan-sha256[with --plan\: the SHA-256 of the approved file\; refuse any other]:HEX:"
   "--dry-run[write nothing\; same as plan]"
   "--lock-wait[how long to wait for another run that is writing (default\: 30)]:SECONDS:"
   "--restart[afterwards, restart the workloads that use a changed key]"
@@ -358,11 +427,14 @@ _shtab_bridge() {
         check) _arguments -C -s $_shtab_bridge_check_options ;;
         completion) _arguments -C -s $_shtab_bridge_completion_options ;;
         demo) _arguments -C -s $_shtab_bridge_demo_options ;;
+        diff) _arguments -C -s $_shtab_bridge_diff_options ;;
         doctor) _arguments -C -s $_shtab_bridge_doctor_options ;;
         exec) _arguments -C -s $_shtab_bridge_exec_options ;;
         help) _arguments -C -s $_shtab_bridge_help_options ;;
+        history) _arguments -C -s $_shtab_bridge_history_options ;;
         import) _arguments -C -s $_shtab_bridge_import_options ;;
         init) _arguments -C -s $_shtab_bridge_init_options ;;
+        offboard) _arguments -C -s $_shtab_bridge_offboard_options ;;
         plan) _arguments -C -s $_shtab_bridge_plan_options ;;
         restart) _arguments -C -s $_shtab_bridge_restart_options ;;
         rollback) _arguments -C -s $_shtab_bridge_rollback_options ;;

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from bridge.config.age_limits import NO_LIMIT, AgeLimit
 from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
 from bridge.config.folder import is_environment_file
 from bridge.config.names import did_you_mean, quoted
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.reference import Reference
 from bridge.config.textfile import read_text
-from bridge.config.yamlfile import load_yaml_documents
+from bridge.config.yamlfile import Read, load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
 
@@ -45,6 +47,8 @@ class Environment(NamedTuple):
     accept_older: Mapping[str, str]
     providers: Mapping[str, Mapping[str, object]]
     cluster: ClusterChoice
+    max_age: int | None = None
+    age_limits: Mapping[str, AgeLimit] = MappingProxyType({})
 
     def __repr__(self) -> str:
         # Without `providers`: someone may write a credential there, although none belongs there.
@@ -64,6 +68,18 @@ class Environment(NamedTuple):
         """Every reference in the file: the sources, then the variables' own references."""
         return (*self.sources, *(variable.reference for variable in self.variables.values()))
 
+    @property
+    def limits_ages(self) -> bool:
+        """Whether the file limits how old values may become."""
+        return self.max_age is not None or any(one.max_age or one.expires for one in self.age_limits.values())
+
+    def age_limit(self, name: str, *, secret: bool) -> AgeLimit | None:
+        """Return a variable's age limit, or None. The limit of the environment is for variables that fill Secrets."""
+        own = self.age_limits.get(name, NO_LIMIT)
+        default = self.max_age if secret and not own.unlimited else None
+        limit = own._replace(max_age=own.max_age or default)
+        return limit if limit.max_age or limit.expires else None
+
     def shown(self, path: Path) -> str:
         """Return a path as it is written in the file."""
         return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)
@@ -80,7 +96,7 @@ def environment_names(folder: Path) -> tuple[str, ...]:
 
 def load_environment(folder: Path, name: str) -> Environment:
     """Read the file of an environment; ConfigError lists everything that is wrong with it."""
-    return _load(name, _find(folder, name, _files(folder)))
+    return load_environment_file(name, _find(folder, name, _files(folder)))
 
 
 def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | ConfigError]:
@@ -89,15 +105,16 @@ def load_all(folder: Path, *, but: str = "") -> Mapping[str, Environment | Confi
     loaded: dict[str, Environment | ConfigError] = {}
     for name in [name for name in files if name != but]:
         try:
-            loaded[name] = _load(name, _find(folder, name, files))
+            loaded[name] = load_environment_file(name, _find(folder, name, files))
         except ConfigError as error:
             loaded[name] = error
     return loaded
 
 
-def _load(name: str, file: Path) -> Environment:
+def load_environment_file(name: str, file: Path, read: Read = read_text) -> Environment:
+    """Parse the file of an environment; ConfigError lists everything that is wrong with it."""
     findings = Findings(str(file))
-    documents = [document.content for document in load_yaml_documents(file, str(file))] or [None]
+    documents = [document.content for document in load_yaml_documents(file, str(file), read=read)] or [None]
     if len(documents) > 1:
         findings.note("must be one YAML document")
     content = {} if documents[0] is None else as_mapping(documents[0], findings, KEYS)
@@ -174,4 +191,6 @@ def _environment(name: str, file: Path, sections: Sections) -> Environment:
         accept_older=sections.accept_older(),
         providers=sections.providers(),
         cluster=sections.cluster(),
+        max_age=sections.max_age(),
+        age_limits=sections.age_limits(),
     )

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from bridge.config import age_limits
+from bridge.config.age_limits import AgeLimit, age_limit_of, max_age_of
 from bridge.config.names import is_dns_label, is_variable, quoted
 from bridge.config.problems import Findings, as_list, as_mapping, as_text
 from bridge.config.reference import Reference, is_provider_name, parse_reference
@@ -19,13 +21,16 @@ KEYS: Final = (
     "infrastructure",
     "sources",
     "variables",
+    "max_age",
     "providers",
     "accept_older",
     "cluster",
 )
 REQUIRED: Final = ("id", "templates")
 BINDINGS: Final = ("namespace_uid", "server")
-VARIABLE_KEYS: Final = ("from", "decode", "literal")
+VARIABLE_KEYS: Final = ("from", "decode", "literal", *age_limits.KEYS)
+_OF_REFERENCE: Final = ("decode", "literal")
+"""The keys of a variable that only make sense with `from`."""
 
 
 class Variable(NamedTuple):
@@ -128,10 +133,25 @@ class Sections:
         return tuple(listed)
 
     def variables(self) -> Mapping[str, Variable]:
-        """Return the exceptions for single variables."""
+        """Return the exceptions for single variables; a variable with only an age limit is none."""
         named = self._named("variables", is_variable, "a valid variable name")
         variables = {name: _variable(value, at) for name, value, at in named}
         return {name: variable for name, variable in variables.items() if variable is not None}
+
+    def max_age(self) -> int | None:
+        """Return how old the variables that fill Secrets may become, in seconds, or None if there is no limit."""
+        return max_age_of(self.content["max_age"], self.findings.at("max_age")) if "max_age" in self.content else None
+
+    def age_limits(self) -> Mapping[str, AgeLimit]:
+        """Return the age limits of single variables. `variables` has already noted what else is wrong there."""
+        variables = self.content.get("variables")
+        listed = variables.items() if isinstance(variables, Mapping) else ()
+        limits = {
+            name: age_limit_of(value, self.findings.at(f"variables.{name}"))
+            for name, value in listed
+            if isinstance(value, Mapping) and "provider" not in value and is_variable(name)
+        }
+        return {name: limit for name, limit in limits.items() if limit != age_limits.NO_LIMIT}
 
     def accept_older(self) -> Mapping[str, str]:
         """Return the older revision that is allowed for a document, by the document's reference."""
@@ -212,6 +232,8 @@ def _variable(given: object, at: Findings) -> Variable | None:
         return None if reference is None else Variable(reference)
     content = as_mapping(given, at, VARIABLE_KEYS)
     if "from" not in content:
+        if any(key in content for key in age_limits.KEYS) and not any(key in content for key in _OF_REFERENCE):
+            return None
         at.note("from is missing", "write {from: REFERENCE, decode: base64} or only the reference")
         return None
     decode, literal = content.get("decode"), content.get("literal", False)

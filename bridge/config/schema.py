@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from bridge.config import age_limits, durations
 from bridge.config.environment_fields import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
 from bridge.config.names import DNS_LABEL, VARIABLE
 from bridge.config.provider_fields import provider_fields
@@ -56,10 +57,20 @@ def _named(pattern: str, value: Schema) -> Schema:
     return {"type": "object", "propertyNames": {"pattern": _whole(pattern)}, "additionalProperties": value}
 
 
+_MAX_AGE: Final[Schema] = {"type": "string", "pattern": f"^(?=.){durations.PATTERN}$"}
 _VARIABLE_KEYS: Final[Mapping[str, Schema]] = {
     "from": {"$ref": "#/$defs/reference"},
     "decode": _only(("base64",), "how the value is decoded"),
     "literal": {"type": "boolean", "description": "allows a value that looks encrypted"},
+    "max_age": {
+        "anyOf": [_MAX_AGE, {"const": age_limits.UNLIMITED}],
+        "description": "how old the value may become, such as 90d; unlimited: the environment's max_age does not count",
+    },
+    "expires": {
+        "type": "string",
+        "pattern": _whole(age_limits.EXPIRES),
+        "description": "when the value expires: 2027-01-31, or 2027-01-31T12:00:00Z",
+    },
 }
 _VARIABLE: Final[Schema] = {
     "anyOf": [
@@ -67,7 +78,8 @@ _VARIABLE: Final[Schema] = {
         {
             "type": "object",
             "properties": {key: _VARIABLE_KEYS[key] for key in VARIABLE_KEYS},
-            "required": ["from"],
+            "anyOf": [{"required": [key]} for key in ("from", *age_limits.KEYS)],
+            "dependentRequired": {"decode": ["from"], "literal": ["from"]},
             "additionalProperties": False,
         },
     ]
@@ -98,6 +110,7 @@ _PROPERTIES: Final[Mapping[str, Schema]] = {
     },
     "variables": _named(VARIABLE.pattern, _VARIABLE)
     | {"description": "exceptions for single variables: provider:path[@revision][#field[.field]]"},
+    "max_age": _MAX_AGE | {"description": "how old each variable that fills a Secret may become, such as 90d"},
     "providers": {"$ref": "#/$defs/providers"},
     "accept_older": _named(GRAMMAR.pattern, _PARTS["revision"])
     | {"description": "revisions, by source, that are allowed although a newer one was written last"},

@@ -9,7 +9,8 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.problems import Findings
 from bridge.config.template_object import Manifest, read_manifest
 from bridge.config.template_value import TemplateKey
-from bridge.config.yamlfile import load_yaml_documents
+from bridge.config.textfile import read_text
+from bridge.config.yamlfile import Read, load_yaml_documents
 from bridge.errors import ConfigError
 from bridge.objects import JSON_KEYS, ObjectId
 
@@ -35,7 +36,9 @@ class TemplateObject(NamedTuple):
     places: tuple[str, ...]
 
 
-def load_templates(environment: Environment, namespace: str | None) -> tuple[TemplateObject, ...]:
+def load_templates(
+    environment: Environment, namespace: str | None, read: Read = read_text
+) -> tuple[TemplateObject, ...]:
     """Read all templates, with objects in order of first mention; ConfigError lists everything that is wrong with them.
 
     Without a namespace (it is not known yet), the objects' own namespace is not compared.
@@ -44,7 +47,7 @@ def load_templates(environment: Environment, namespace: str | None) -> tuple[Tem
     manifests: dict[ObjectId, list[Manifest]] = {}
     for path in environment.templates:
         shown = environment.shown(path)
-        for manifest in _manifests(path, shown, namespace, findings.within(shown)):
+        for manifest in _manifests(path, shown, namespace, findings.within(shown), read):
             manifests.setdefault(manifest.id, []).append(manifest)
     reserved = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())
     for manifest in reserved:
@@ -58,9 +61,9 @@ def load_templates(environment: Environment, namespace: str | None) -> tuple[Tem
     return merged
 
 
-def _manifests(path: Path, shown: str, namespace: str | None, findings: Findings) -> Iterator[Manifest]:
+def _manifests(path: Path, shown: str, namespace: str | None, findings: Findings, read: Read) -> Iterator[Manifest]:
     try:
-        documents = load_yaml_documents(path, shown)
+        documents = load_yaml_documents(path, shown, read=read)
     except ConfigError as error:
         findings.take(error)
         return

@@ -37,7 +37,7 @@ def read_text(path: Path, shown: str, limit: int = LIMIT) -> str:
     UTF-8.
     - Unavailable: the system is short of open files or memory.
     """
-    return _decoded(_read(path, shown, limit), shown, path)
+    return decoded(read_content(path, shown, limit), shown, path)
 
 
 def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
@@ -54,9 +54,9 @@ def read_text_stream(descriptor: int, shown: str, deadline: float) -> str:
             raise ConfigError(Problem(shown, "not closed by its writer in time", "allow more time with --timeout"))
         chunk = os.read(descriptor, 1024 * 1024)
         if not chunk:
-            return _decoded(content, shown)
+            return decoded(content, shown)
         content += chunk
-    raise _too_large(shown, LIMIT)
+    raise too_large(shown, LIMIT)
 
 
 def read_bounded(path: Path, deadline: float, most: int = LIMIT) -> bytes:
@@ -123,7 +123,8 @@ def _pasted(path: Path | None) -> str:
     return "FILE" if path is None else word(path)
 
 
-def _decoded(content: bytes, shown: str, path: Path | None = None) -> str:
+def decoded(content: bytes, shown: str, path: Path | None = None) -> str:
+    """Return the text of a file, without a byte order mark; ConfigError if it is not UTF-8 or has a git conflict."""
     if is_utf16(content):
         raise ConfigError(Problem(shown, UTF16, utf16_hint(_pasted(path))))
     try:
@@ -139,7 +140,8 @@ def _decoded(content: bytes, shown: str, path: Path | None = None) -> str:
     raise ConfigError(problem)
 
 
-def _read(path: Path, shown: str, limit: int) -> bytes:
+def read_content(path: Path, shown: str, limit: int = LIMIT) -> bytes:
+    """Return the content of a regular file; raise what `read_text` raises."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -158,11 +160,12 @@ def _read(path: Path, shown: str, limit: int) -> bytes:
     except ValueError:
         raise ConfigError(Problem(shown, "the path contains a NUL byte")) from None
     if len(content) > limit:
-        raise _too_large(shown, limit)
+        raise too_large(shown, limit)
     return content
 
 
-def _too_large(shown: str, limit: int) -> ConfigError:
+def too_large(shown: str, limit: int = LIMIT) -> ConfigError:
+    """Return the error for a file of more than `limit` bytes."""
     return ConfigError(Problem(shown, f"larger than {limit // 1024 // 1024} MiB"))
 
 

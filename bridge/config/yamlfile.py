@@ -3,8 +3,9 @@
 It also reads files that kustomize reads, so both see the same values (`core_schema`).
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import yaml
 
@@ -33,6 +34,10 @@ _OTHERS: Final = {_BINARY, _TIME, *(f"{TAG}{name}" for name in ("null", "bool", 
 _MOST_MERGED: Final = 100_000  # number of keys that merge keys may copy in one document
 
 
+Read: TypeAlias = Callable[[Path, str], str]
+"""Returns the text of a file, which messages call by a second name; raises what `read_text` raises."""
+
+
 class YamlDocument(NamedTuple):
     """One document of a file, and the line where its content starts; `content` is None if it is empty."""
 
@@ -40,14 +45,14 @@ class YamlDocument(NamedTuple):
     content: object
 
 
-def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False) -> list[YamlDocument]:
+def load_yaml_documents(path: Path, shown: str, *, foreign: bool = False, read: Read = read_text) -> list[YamlDocument]:
     """Return the documents of a file; ConfigError lists everything that is wrong with file and line, never the text.
 
     Mapping keys are strings. Aliases are followed; merge keys (`<<`) and unknown tags are refused. In a `foreign` file,
     which was not written for bridge, they are read as kustomize reads them.
     """
     try:
-        text = read_text(path, shown)
+        text = read(path, shown)
     except FileNotFoundError:
         text = None
     findings = Findings(shown)

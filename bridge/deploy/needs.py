@@ -125,7 +125,11 @@ def _other_remarks(
     file = environment.shown(environment.file)
     for type_, options, name, path in sections:
         where = f"{file} providers.{name}"
-        if type_ not in KNOWN:
+        if type_ == "exec":
+            yield Problem(
+                where, "starts a program, which the image does not contain", "add it to your image", warning=True
+            )
+        elif type_ not in KNOWN:
             what = "is not a built-in provider: what it needs from a pod is not rendered"
             yield Problem(where, what, "add it to cronjob.yaml", warning=True)
         if type_ == "scaleway":

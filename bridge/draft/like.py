@@ -185,9 +185,9 @@ class _Like:
         """Return the other keys, as in the other environment's file, without credentials."""
         content = load_yaml_documents(self.other.file, self.other.shown(self.other.file))[0].content
         assert isinstance(content, Mapping), "the file was loaded before"
-        more: dict[str, object] = {key: content[key] for key in ("secrets_from",) if key in content}
-        if self.other.variables:
-            more["variables"] = dict(self._variables())
+        more: dict[str, object] = {key: content[key] for key in ("secrets_from", "max_age") if key in content}
+        if variables := dict(self._variables(content)):
+            more["variables"] = variables
         if content.get("providers"):
             left_out: list[str] = []
             more["providers"] = self.renaming.tree(content["providers"], "providers", left_out)
@@ -205,14 +205,20 @@ class _Like:
             )
         return more
 
-    def _variables(self) -> Iterator[tuple[str, object]]:
-        for name, variable in self.other.variables.items():
+    def _variables(self, content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+        """Yield the exceptions and age limits. What expires is the other environment's value, so that is left out."""
+        listed = content.get("variables")
+        for name, given in listed.items() if isinstance(listed, Mapping) else ():
+            limit = {"max_age": given["max_age"]} if isinstance(given, Mapping) and "max_age" in given else {}
+            variable = self.other.variables.get(name)
+            if variable is None:
+                if limit:
+                    yield name, limit
+                continue
             value = written(self._reference(f"variables.{name}", variable.reference))
-            options = {"decode": variable.decode} if variable.decode else {}
-            if options or variable.literal:
-                yield name, {"from": value, **options, **({"literal": True} if variable.literal else {})}
-            else:
-                yield name, value
+            options: dict[str, object] = {"decode": variable.decode} if variable.decode else {}
+            options |= {"literal": True} if variable.literal else {}
+            yield name, {"from": value, **options, **limit} if options or limit else value
 
 
 def _asked(objects: Iterable[TemplateObject], kind: str) -> Mapping[str, None]:

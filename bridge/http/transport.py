@@ -22,10 +22,11 @@ from bridge.http.tls import refused_certificate
 
 MAX_ANSWER: Final = 64 << 20
 """The longest answer that is read, in bytes, unless the address sets another limit."""
-FAR: Final = 0.02
+FAR: Final = 0.01
 """If connecting, with TLS, takes this many seconds or more, the server is far away; within one site it takes less.
 
-TCP alone would not tell: a tunnel on this machine accepts a connection at once, however far the server is.
+TCP alone would not tell: a tunnel on this machine accepts a connection at once, however far the server is. A near
+server that takes longer, because it is busy, is only asked over more connections than necessary.
 """
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -114,8 +115,10 @@ class Transport:
         """Start to connect, so that requests do not wait for it: once, or `count` times if the server is far away.
 
         A request waits for a connection that is being made instead of making one. If a connection fails here, the
-        request that needs it tries again and reports the failure.
+        request that needs it tries again and reports the failure. Only the first call has an effect.
         """
+        if self._judged is not None:
+            return
         deadline = time.monotonic() + limit
         first, self._judged = _Coming(self._address, deadline), Event()
         self._coming.append(first)

@@ -1,6 +1,7 @@
 """Reads Kubernetes objects of any kind, such as kustomize's output; whatever may be a value is wrapped at once."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,8 @@ EVENTS: Final = 1_000_000
 """As for other files, but a build contains everything: about a hundred CustomResourceDefinitions have 500,000."""
 SECTIONS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 ENCODED: Final = {("Secret", "data"), ("ConfigMap", "binaryData")}
+# The suffix of kustomize's generated names: ten hexadecimal digits, encoded in letters that form no words (api/hasher).
+_HASHED: Final = re.compile(r"(.+)-[bcdfghkmt2456789]{10}")
 # The fields that hold names rather than values, in the kinds of objects that are inspected. Every other text is
 # wrapped.
 _NAMES: Final = {
@@ -47,6 +50,12 @@ class BuiltObject:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+def without_hash(name: str) -> str | None:
+    """Return the name that a generator was given, or None if the name does not end in a generator's hash."""
+    hashed = _HASHED.fullmatch(name)
+    return hashed[1] if hashed else None
 
 
 def parse_build(text: str, shown: str) -> tuple[BuiltObject, ...]:
@@ -83,14 +92,15 @@ def _objects(content: object, place: str, findings: Findings) -> Iterator[BuiltO
     for where, item in flattened(content, place):
         at = findings.at(where)
         if isinstance(item, Mapping):
-            built = _object(item, where, at)
+            built = parse_object(item, where, at)
             if built is not None:
                 yield built
         elif item is not None:
             at.note("not a Kubernetes object")
 
 
-def _object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObject | None:
+def parse_object(content: Mapping[str, object], place: str, at: Findings) -> BuiltObject | None:
+    """Return one object, or None, with the reason noted in `at`, if it is not a Kubernetes object."""
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     version, kind = content.get("apiVersion"), content.get("kind")

@@ -5,7 +5,6 @@ A kustomization may come from an untrusted branch, so the program gets no creden
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +22,8 @@ PASSED_ON: Final = (
     *("https_proxy", "http_proxy", "no_proxy"),
 )
 """The only environment variables that it gets, besides PATH."""
+MOST: Final = 2**28
+"""The largest build in bytes."""
 LIMIT: Final = 60.0
 """The most seconds that one build may take."""
 
@@ -52,27 +53,20 @@ class Kustomize:
 
     def build(self, folder: Path) -> SecretValue | None:
         """Return a kustomization's build, or None if it fails. Refusal if it takes too long."""
-        from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired  # noqa: PLC0415 - start-up: one command needs it
+        from bridge.bounded import ChildProgram, TooMuch  # noqa: PLC0415 - start-up: one command needs it
 
         limit = max(0.0, min(LIMIT, self._deadline - time.monotonic()))
-        process = Popen(  # noqa: S603 - the operator's own program, on their own files
-            [*self._command, str(folder.absolute())],
-            env=self._environ,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            start_new_session=True,  # so that its children (git, for a remote base) end with it
-        )
-        output: bytes | None = None
+        # Its children, such as git for a remote base, end with it.
+        program = ChildProgram([*self._command, str(folder.absolute())], self._environ, time.monotonic() + limit)
         try:
-            output = process.communicate(timeout=limit)[0]
-        except TimeoutExpired:
-            pass  # `output` stays None
+            ended = program.finish(b"", MOST)
+        except TimeoutError:
+            problem = Problem(str(folder), f"was not built within {limit:.3g} s", "raise --timeout")
+        except TooMuch:
+            hint = "build a smaller kustomization"
+            problem = Problem(str(folder), f"its build is larger than {MOST // 2**20} MiB", hint)
+        else:
+            return None if ended.status else SecretValue(ended.stdout)
         finally:
-            if output is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, 9)
-                process.communicate()
-        if output is None:
-            raise Refusal(Problem(str(folder), f"was not built within {limit:.3g} s", "raise --timeout"))
-        return None if process.returncode else SecretValue(output)
+            program.end()
+        raise Refusal(problem)

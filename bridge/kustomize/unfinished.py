@@ -6,14 +6,12 @@ from typing import Final
 
 from bridge.config.names import did_you_mean
 from bridge.config.placeholder import has_placeholder
-from bridge.kustomize.objects import BuiltObject
+from bridge.kustomize.objects import BuiltObject, without_hash
 from bridge.kustomize.overlap import Finding, Owned, Verdict, built_value, here, holds_placeholder
 from bridge.objects import ObjectId
 from bridge.plan.workloads import Use, pod_spec, uses
 from bridge.secret import SecretValue
 
-# The suffix of kustomize's generated names: ten hexadecimal digits, encoded in letters that form no words (api/hasher).
-_HASHED: Final = re.compile(r"(.+)-[bcdfghkmt2456789]{10}")
 _GENERATORS: Final = {"Secret": "secretGenerator", "ConfigMap": "configMapGenerator"}
 # A program in the container may expand `${` itself: a shell, or a program that reads a whole file. So may a
 # description.
@@ -43,8 +41,8 @@ def _shadowing(
 ) -> Iterator[Finding]:
     """Yield copies of bridge's objects under generated names."""
     for object_ in here(build, owned.namespace):
-        hashed = _HASHED.fullmatch(object_.name)
-        meant = ObjectId(object_.kind, hashed[1]) if hashed else None
+        given = without_hash(object_.name)
+        meant = ObjectId(object_.kind, given) if given else None
         if object_.id is None or meant not in owned.keys:
             continue
         users = ", ".join(dict.fromkeys(f"{reader}" for reader, use in readers if use.id == object_.id))

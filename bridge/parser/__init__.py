@@ -72,10 +72,27 @@ def _check(args: argparse.Namespace, command: Parser) -> None:
     """Refuse options that contradict each other."""
     if getattr(args, "metrics", None) and args.dry_run:
         command.error("--metrics cannot be combined with --dry-run")
+    if args.command == "sync" and args.wait and not args.restart:
+        command.error("--wait follows rollouts, so it needs --restart")
     if getattr(args, "in_cluster", False) and (args.kubeconfig or args.context):
         command.error("--in-cluster cannot be combined with --kubeconfig or --context")
-    if args.command == "exec" and not args.child:
+    if getattr(args, "expires", None) and not args.out:
+        command.error("--expires can only be used with --out")
+    if getattr(args, "plan_sha256", None) and not args.plan:
+        command.error("--plan-sha256 can only be used with --plan")
+    if args.command == "exec":
+        _check_exec(args, command)
+
+
+def _check_exec(args: argparse.Namespace, command: Parser) -> None:
+    if not args.child:
         command.error("no command: write it after --")
+    if args.workload and args.names:
+        command.error("--as cannot be combined with --with: a workload's container has its own variables")
+    options = ("container", "manifests", "kubeconfig", "context", "in_cluster")
+    lonely = next((option for option in options if getattr(args, option)), None)
+    if lonely and not args.workload:
+        command.error(f"--{lonely.replace('_', '-')} needs --as")
 
 
 def _without_command(words: list[str]) -> NoReturn:

@@ -25,12 +25,28 @@ def seconds(text: str) -> float:
 
 def duration(text: str) -> float:
     """Parse a duration such as 600, 600s, 10m or 1h30m."""
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text, re.ASCII)
-    h, m, s = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
-    value = 3600 * h + 60 * m + s
+    from bridge.config.durations import parse_duration  # noqa: PLC0415 - start-up: few commands have a duration
+
+    value = parse_duration(re.sub(r"(\d)\Z", r"\1s", text))
     if not 0 < value < DAY:
         raise argparse.ArgumentTypeError("must be a duration such as 600s, 10m or 1h30m, less than a day")
     return float(value)
+
+
+def lifetime(text: str) -> float:
+    """Parse how long a plan is valid, such as 30m, 24h or 7d, at most 30 days."""
+    parts = re.fullmatch(r"([0-9]{1,7})([mhd])", text)
+    value = int(parts[1]) * {"m": 60, "h": 3600, "d": DAY}[parts[2]] if parts else 0
+    if not 0 < value <= 30 * DAY:
+        raise argparse.ArgumentTypeError("must be a duration such as 30m, 24h or 7d, at most 30d")
+    return float(value)
+
+
+def sha256(text: str) -> str:
+    """Parse a SHA-256 hash."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError("must be a SHA-256 hash: 64 hexadecimal digits")
+    return text.lower()
 
 
 def metrics_target(text: str) -> str:
@@ -70,6 +86,20 @@ def name(text: str) -> str:
     """Parse a name. Refuse an empty name, which comes from an unset shell variable and must not mean the default."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def workload(text: str) -> str:
+    """Parse a workload's kind and name."""
+    if not re.fullmatch(r"[A-Za-z]{1,30}/[a-z0-9][-.a-z0-9]{0,252}", text):
+        raise argparse.ArgumentTypeError("must be KIND/NAME, such as Deployment/agent")
+    return text
+
+
+def container(text: str) -> str:
+    """Parse a container's name."""
+    if not re.fullmatch(r"[a-z0-9][-a-z0-9]{0,62}", text):
+        raise argparse.ArgumentTypeError("must be the name of a container")
     return text
 
 

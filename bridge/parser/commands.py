@@ -9,8 +9,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from bridge import __version__
-from bridge.parser.argument_types import metrics_target, name_alone, value_format, variable
-from bridge.parser.options import allow, allow_loss, cluster, common, display, first, lock, many, wait, yes
+from bridge.parser.argument_types import container, file, metrics_target, name_alone, value_format, variable, workload
+from bridge.parser.argument_types import name as any_name
+from bridge.parser.options import (
+    allow,
+    allow_loss,
+    approve,
+    approved,
+    cluster,
+    common,
+    display,
+    first,
+    lock,
+    many,
+    wait,
+    yes,
+)
 from bridge.shell import program
 
 if TYPE_CHECKING:
@@ -28,7 +42,7 @@ exit status:
   1    refused or failed, nothing was written; or an admission rule drops a key
   2    invalid arguments, environment file, template or env file
   3    a bug in bridge; please report it
-  4    changes are pending (plan --exit-code)
+  4    changes are pending (plan --exit-code), or something differs (diff --exit-code)
   5    stopped between writes; run again
   75   temporary failure; nothing was written, retry
   130  interrupted (143: terminated, 129: its terminal was closed)
@@ -124,6 +138,7 @@ def _sync(sync: argparse.ArgumentParser) -> None:
     first(sync)
     many(sync)
     allow(sync)
+    approved(sync)
     sync.add_argument("--dry-run", action="store_true", help="write nothing; same as plan")
     lock(sync)
     sync.add_argument("--restart", action="store_true", help="afterwards, restart the workloads that use a changed key")
@@ -137,6 +152,7 @@ def _plan(plan: argparse.ArgumentParser) -> None:
     cluster(plan)
     many(plan)
     allow(plan)
+    approve(plan)
     plan.add_argument("--show-config", action="store_true", help="show ConfigMap values that come from plain files")
     plan.add_argument("--exit-code", action="store_true", help="exit with 4 if something would change")
 
@@ -151,11 +167,29 @@ def _check(check: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--live", action="store_true", help="also read the sources and the cluster; write nothing")
     check.add_argument(
+        "--age", action="store_true", help="also read the sources; fail if a value is older than its limit or expired"
+    )
+    check.add_argument(
         "--files",
         nargs="+",
         metavar=("PROVIDER", "FILE"),
         help="check a provider's documents, without an environment: --files sops FILE...",
     )
+
+
+def _diff(diff: argparse.ArgumentParser) -> None:
+    common(diff, ("text", "json", "markdown"))
+    diff.set_defaults(module="review")
+    diff.description = (
+        "Shows what a change in git does to an environment: settings, objects, keys, variables, and the recipients and "
+        "rules of its SOPS files. Needs no key, store or cluster. `bridge plan` shows what would change in the cluster."
+    )
+    text = (
+        "compare A with B, or with `A...B` their merge base with B (default: the merge base with the main branch); "
+        "without B, the working tree"
+    )
+    diff.add_argument("--git", metavar="A[..B]", help=text)
+    diff.add_argument("--exit-code", action="store_true", help="exit with 4 if something differs")
 
 
 def _doctor(command: argparse.ArgumentParser) -> None:
@@ -169,8 +203,38 @@ def _doctor(command: argparse.ArgumentParser) -> None:
 
 
 def _status(command: argparse.ArgumentParser) -> None:
+    common(command, ("text", "json", "html"))
+    cluster(command)
+    many(command)
+
+
+def _history(command: argparse.ArgumentParser) -> None:
     common(command, ("text", "json"))
     cluster(command)
+    command.description = (
+        "Shows when each value in the environment's SOPS files last changed and who changed it, from git and without a "
+        "key. With NAME, shows every change of one variable. Never shows a value."
+    )
+    command.add_argument(
+        "name", nargs="?", type=any_name, metavar="NAME", help="only this variable, with all its changes"
+    )
+    text = "also show the versions in Vault and Scaleway, and what bridge last wrote to the cluster"
+    command.add_argument("--stores", action="store_true", help=text)
+
+
+def _offboard(command: argparse.ArgumentParser) -> None:
+    common(command, ("text", "json"))
+    command.description = (
+        "Lists every value that a recipient of the SOPS files could ever read, as git's history shows, and that has "
+        "no new value under a new data key since, with the commands that cure it. Exits with 1 while the list is not "
+        "empty."
+    )
+    text = "an age recipient, a PGP fingerprint, the ARN of a KMS key, or another recipient as the file names it"
+    command.add_argument("recipient", type=any_name, metavar="RECIPIENT", help=text)
+    text = "open old and new versions with your keys, and compare data keys and values in memory"
+    command.add_argument("--with-keys", action="store_true", help=text)
+    text = "follow all branches and tags of this clone (default: the current commit and those before it)"
+    command.add_argument("--all-refs", action="store_true", help=text)
 
 
 def _set(command: argparse.ArgumentParser) -> None:
@@ -276,7 +340,15 @@ def _adopt(adopt: argparse.ArgumentParser) -> None:
 
 def _exec(exec_: argparse.ArgumentParser) -> None:
     common(exec_, ())
-    exec_.usage = "%(prog)s [ENV] [--with NAME]... [OPTION]... -- CMD [ARG]..."
+    cluster(exec_)
+    exec_.usage = (
+        "%(prog)s [ENV] [--with NAME]... [OPTION]... -- CMD [ARG]...\n"
+        "       %(prog)s [ENV] --as KIND/NAME [OPTION]... -- CMD [ARG]..."
+    )
+    exec_.description = (
+        "Runs a command with the infrastructure variables in its environment or, with --as, with the variables of a "
+        "workload's container, as in its pod, with the values of the sources."
+    )
     exec_.add_argument(
         "--with",
         dest="names",
@@ -286,6 +358,14 @@ def _exec(exec_: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="also set this variable, which may be secret; repeatable",
     )
+    text = "set the variables of this workload's container instead, as in --as Deployment/agent"
+    exec_.add_argument("--as", dest="workload", type=workload, metavar="KIND/NAME", help=text)
+    text = "with --as: the container (default: the one that kubectl takes)"
+    exec_.add_argument("--container", type=container, metavar="NAME", help=text)
+    text = "with --as: take the workload from this output of `kustomize build` (-: stdin), not from the cluster"
+    exec_.add_argument("--manifests", type=file, metavar="FILE", help=text)
+    text = "replace secret values in the command's output with ********"
+    exec_.add_argument("--mask", action="store_true", help=text)
 
 
 def _scan(scan: argparse.ArgumentParser) -> None:
@@ -325,16 +405,19 @@ def _completion(command: argparse.ArgumentParser) -> None:
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]]] = {
     "sync": ("write the sources' values to the cluster", _sync),
     "plan": ("show what sync would do, without values", _plan),
+    "diff": ("show what a change in git does, without a key or a cluster", _diff),
     "check": ("find errors in the files, without a cluster, network or key", _check),
     "doctor": ("show why bridge does not work here: what is configured, found and reachable", _doctor),
     "status": ("show where each variable comes from and what the cluster has", _status),
+    "history": ("show when each variable last changed, and who changed it", _history),
+    "offboard": ("list what a former recipient of SOPS files may still know, with the cure", _offboard),
     "set": ("set one value in its source", _set),
     "restart": ("restart the workloads that use a changed key", _restart),
     "rollback": ("write an earlier revision of a source as its newest, then sync", _rollback),
     "init": ("draft a new environment from a kustomize layout or another environment", _init),
     "import": ("move the values in a plaintext file to a store", _import),
     "adopt": ("take over the templates' keys from kubectl and others, without changing values", _adopt),
-    "exec": ("run a command with the infrastructure variables in its environment", _exec),
+    "exec": ("run a command with an environment's variables, or as a workload's container", _exec),
     "scan": ("find secret values in plaintext", _scan),
     "demo": ("show bridge at work on an embedded cluster, in seconds", _demo),
     "help": ("show a help page, such as migrating or sops, or list them all", _help),

@@ -17,10 +17,10 @@ _LIST: Final = "list the commands with `bridge --help`"
 
 # Words of other tools, and what bridge has instead.
 _COMMANDS: Final = (
-    ("diff preview drift compare", "run `bridge plan ENV`: it shows what a sync would change"),
+    ("preview drift compare", "run `bridge plan ENV`: it shows what a sync would change"),
     ("apply deploy push update upgrade refresh reconcile", "run `bridge sync ENV`"),
     ("get describe show view cat read", "run `bridge status ENV`: it shows every variable, and no value"),
-    ("list ls", "run `bridge status ENV` for its variables, or `bridge plan --all` for all environments"),
+    ("list ls", "run `bridge status ENV` for its variables, or `bridge status --all` for all environments"),
     (
         "rotate",
         "run `bridge set ENV NAME --generate base64:32 --keep-previous NAME_PREVIOUS --sync --restart`",
@@ -37,7 +37,7 @@ _COMMANDS: Final = (
     ("create new generate scaffold", "run `bridge init ENV --from DIR`"),
     ("validate lint verify test", "run `bridge check ENV`"),
     ("run env shell", "run `bridge exec ENV -- CMD`"),
-    ("undo revert restore history", "run `bridge rollback ENV --source REF --to REVISION`"),
+    ("undo revert restore", "run `bridge rollback ENV --source REF --to REVISION`"),
     ("migrate convert", "run `bridge help migrating`"),
     ("decrypt reveal", "bridge never prints a value; use your store's own program, such as `sops decrypt`"),
     ("encrypt", "run `bridge set ENV NAME`: it encrypts the value if its source is a SOPS file"),

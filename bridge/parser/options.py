@@ -3,7 +3,7 @@
 import argparse
 from typing import Final
 
-from bridge.parser.argument_types import duration, file, name, seconds
+from bridge.parser.argument_types import duration, file, lifetime, name, seconds, sha256
 
 TIMEOUT: Final = 120.0
 LOCK_WAIT: Final = 30.0
@@ -38,7 +38,7 @@ def display(command: argparse.ArgumentParser, *, is_shown: bool = True) -> None:
     """Add the options for what a person sees; a command to which they do not matter accepts them without help."""
     text = "when to color text (default: auto, for terminals without $NO_COLOR, and always with $FORCE_COLOR)"
     command.add_argument("--color", choices=COLORS, default="auto", help=text if is_shown else argparse.SUPPRESS)
-    text = "print only errors and questions; JSON and Markdown are still printed"
+    text = "print only errors and questions; JSON, Markdown and HTML are still printed"
     command.add_argument("-q", "--quiet", action="store_true", help=text if is_shown else argparse.SUPPRESS)
 
 
@@ -78,6 +78,22 @@ def many(command: argparse.ArgumentParser) -> None:
     command.add_argument("--all", action="store_true", help="all environments in the folder, each on its own")
     text = "with --all: only this part of the environments, such as 0/8; auto/8 uses $JOB_COMPLETION_INDEX"
     command.add_argument("--shard", metavar="INDEX/COUNT", help=text)
+
+
+def approve(command: argparse.ArgumentParser) -> None:
+    """Add the options that write a plan for an approval."""
+    text = "also write the plan to this file, for an approval and `bridge sync --plan FILE`"
+    command.add_argument("--out", type=file, metavar="FILE", help=text)
+    text = "with --out: how long the plan is valid, such as 30m, 24h or 7d (default: 24h)"
+    command.add_argument("--expires", type=lifetime, metavar="DURATION", help=text)
+
+
+def approved(command: argparse.ArgumentParser) -> None:
+    """Add the options that hold a run to an approved plan."""
+    text = "refuse everything that differs from this plan of `bridge plan --out FILE`"
+    command.add_argument("--plan", type=file, metavar="FILE", help=text)
+    text = "with --plan: the SHA-256 of the approved file; refuse any other"
+    command.add_argument("--plan-sha256", type=sha256, metavar="HEX", help=text)
 
 
 def lock(command: argparse.ArgumentParser) -> None:

@@ -3,12 +3,15 @@
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from bridge.errors import Problem
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
 from bridge.plan.state import Memory
 from bridge.provider import Revision
+
+if TYPE_CHECKING:
+    from bridge.plan.ages import ValueAge
 
 
 class What(enum.Enum):
@@ -147,6 +150,7 @@ class Plan(NamedTuple):
     sources: Mapping[str, Revision]
     cluster: ClusterName
     stores: Mapping[str, tuple[str, ...]] = NO_STORES  # the stores' addresses, unless they are a vendor's
+    ages: "tuple[ValueAge, ...]" = ()  # of the values that have an age limit
 
     @property
     def pending(self) -> bool:

@@ -1,4 +1,4 @@
-"""The report of many environments: a line for each, and everything that changes or is refused."""
+"""The report of many environments: a line for each, and everything that changes, differs or is refused."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +9,7 @@ from bridge.report.cluster import POD, Quote, binding_note, cluster_text
 from bridge.report.output import printable_data, write_json
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
+from bridge.report.status import difference_text, has_difference, state_counts
 from bridge.report.style import KINDS, Style, style_of, table
 from bridge.report.text import WRONG, plan_text, summary
 
@@ -18,7 +19,10 @@ NAMED: Final = 3
 
 
 def fleet_data(entries: Sequence[dict[str, Any]], status: int, shard: str | None) -> dict[str, Any]:
-    """Return the report as data. Only the objects that change are included."""
+    """Return the report as data.
+
+    Each entry is an environment's `status_data`, or its `plan_data` with only the objects that change.
+    """
     results = Counter(entry["result"] for entry in entries)
     return {
         "schema": SCHEMA,
@@ -56,7 +60,11 @@ def _colour(result: str) -> str:
 
 
 def _text(data: dict[str, Any], style: Style) -> str:
-    blocks = [plan_text(entry, style) for entry in data["environments"] if _has_details(entry)]
+    blocks = [
+        difference_text(entry, style) if _is_status(entry) else plan_text(entry, style)
+        for entry in data["environments"]
+        if _has_details(entry)
+    ]
     clusters = "".join(f"{style.lines(f'cluster: {text}')}\n" for text in _cluster_texts(data["environments"]))
     blocks += [clusters] if clusters else []
     head, *rows = _rows(data["environments"])
@@ -64,7 +72,7 @@ def _text(data: dict[str, Any], style: Style) -> str:
         (name, style.paint(KINDS["error"] if result in WRONG else "", result), *rest) for name, result, *rest in rows
     ]
     blocks.append(table([head, *rows]))
-    return "\n".join([*blocks, f"{_count(data)}\n"])
+    return "\n".join([*blocks, f"{_count(data)}\n", *(f"{style.lines(line)}\n" for line in _plan_file(data))])
 
 
 def _markdown(data: dict[str, Any]) -> str:
@@ -73,6 +81,8 @@ def _markdown(data: dict[str, Any]) -> str:
     lines = [f"## bridge: {_count(data)}", ""]
     for text in _cluster_texts(data["environments"], code):
         lines += [f"Cluster: {text}", ""]
+    for line in _plan_file(data, code):
+        lines += [line, ""]
     head, *rows = _rows(data["environments"])
     lines += [f"| {' | '.join(filter(None, head))} | |", "|---" * len(head) + "|"]
     for environment, result, *cluster, note in rows:
@@ -81,6 +91,14 @@ def _markdown(data: dict[str, Any]) -> str:
         if _has_details(entry):
             lines += ["", *plan_markdown(entry).splitlines()]
     return bounded(lines)
+
+
+def _plan_file(data: dict[str, Any], quote: Quote = str) -> Iterator[str]:
+    """Yield the line about the plan's file, if there is one."""
+    if "plan_file" in data:
+        from bridge.report.plan_file import plan_file_text  # noqa: PLC0415 - start-up: only with --out or --plan
+
+        yield plan_file_text(data["plan_file"], quote)
 
 
 def _clusters(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, str | None], list[dict[str, Any]]]:
@@ -115,15 +133,30 @@ def _rows(entries: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
         yield (entry["environment"], entry["result"], *([cluster] if several else []), _note(entry))
 
 
+def _is_status(entry: dict[str, Any]) -> bool:
+    return "in_sync" in entry
+
+
 def _has_details(entry: dict[str, Any]) -> bool:
+    if _is_status(entry):
+        return has_difference(entry)
     return bool(entry.get("objects") or entry.get("refusals") or entry.get("workloads"))
 
 
 def _note(entry: dict[str, Any]) -> str:
-    """Describe what changes, or the first problem and the number of the others."""
+    """Describe what changes or differs, or the first problem and the number of the others."""
+    if problem := first_problem(entry):
+        return problem
+    if _is_status(entry):
+        return state_counts(entry)
+    return summary(entry) if "summary" in entry else ""
+
+
+def first_problem(entry: dict[str, Any]) -> str:
+    """Describe the first problem of an environment and the number of the others; "" if there is none."""
     wrong = [*entry.get("refusals", ()), *entry["errors"]]
     if not wrong:
-        return summary(entry) if "summary" in entry else ""
+        return ""
     first = ": ".join(filter(None, (wrong[0]["where"], wrong[0]["what"])))
     return f"{first} (and {len(wrong) - 1} more)" if len(wrong) > 1 else first
 

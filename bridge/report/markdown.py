@@ -18,14 +18,14 @@ def plan_markdown(data: dict[str, Any]) -> str:
     return bounded(list(_lines(data)))
 
 
-def bounded(everything: Sequence[str]) -> str:
+def bounded(everything: Sequence[str], command: str = "bridge plan") -> str:
     """Join lines; if they exceed the limit, replace the rest with a note on how many are missing."""
     lines: list[str] = []
     size = 0
     for line in everything:
         size += len(line.encode()) + 1
         if size > LIMIT:
-            lines += ["", f"*{len(everything) - len(lines)} more lines: see `bridge plan`.*"]
+            lines += ["", f"*{len(everything) - len(lines)} more lines: see `{command}`.*"]
             break
         lines.append(line)
     return "\n".join(lines) + "\n"
@@ -39,10 +39,14 @@ def _lines(data: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"{code(name)}: {', '.join(code(printable(url)) for url in urls)}")
     yield ""
     yield f"**{last_line(data)}**"
+    if "plan_file" in data:
+        from bridge.report.plan_file import plan_file_text  # noqa: PLC0415 - start-up: only with --out or --plan
+
+        yield from ("", plan_file_text(data["plan_file"], code))
     for title, key in (("Refused", "refusals"), ("Errors", "errors"), ("Warnings", "warnings")):
         if data[key]:
             yield from ("", f"**{title}**", "")
-            yield from map(_problem, data[key])
+            yield from map(problem_line, data[key])
     objects = [entry for entry in data["objects"] if is_shown(entry)]
     if objects:
         yield from ("", "| | object | key | what | from |", "|---|---|---|---|---|")
@@ -62,7 +66,8 @@ def _sources(sources: Mapping[str, str]) -> Iterator[str]:
         yield f"Read: {', '.join(code(f'{name} @ {revision}') for name, revision in sources.items())}"
 
 
-def _problem(problem: Mapping[str, str]) -> str:
+def problem_line(problem: Mapping[str, str]) -> str:
+    """Format a problem as an item of a list."""
     where = f"{code(problem['where'])}: " if problem["where"] else ""
     hint = f" ({plain(problem['hint'])})" if problem["hint"] else ""
     return f"- {where}{plain(problem['what'])}{hint}"

@@ -1,7 +1,7 @@
 """A run's metrics in Prometheus's text format: https://prometheus.io/docs/instrumenting/exposition_formats/.
 
-Labels contain names from the environment's file, a cluster's server and context, and words that are fixed here. They
-never contain a key, a path or a value.
+Labels contain names from the environment's file and of variables with an age limit, a cluster's server and context, and
+words that are fixed here. They never contain a path or a value.
 """
 
 import re
@@ -36,6 +36,9 @@ HELP: Final[Mapping[str, str]] = {
     "bridge_cluster_info": "The cluster of the latest run that identified its cluster; always 1.",
     "bridge_objects": "Objects by what the latest run with a plan did with them.",
     "bridge_keys": "Keys of the objects by their state in the latest run with a plan.",
+    "bridge_key_age_seconds": "How old the value of a variable with an age limit is, in the latest run with a plan.",
+    "bridge_keys_overdue": "Variables that exceed their age limit or have expired, in the latest run with a plan.",
+    "bridge_keys_due_soon": "Variables that will soon exceed their age limit or expire, in the latest run with a plan.",
     "bridge_source_reads": "Documents by the result of reading them, in the latest run that read any.",
     "bridge_source_read_seconds": "The slowest read of a document, including retries, in the latest run that read any.",
 }
@@ -63,6 +66,7 @@ def samples(record: Record, status: int, now: float) -> Iterator[Sample]:
     if record.plan:
         yield from _objects(record, record.plan, base)
         yield from _keys(record.plan, base)
+        yield from _ages(record.plan, base)
     yield from _reads(record.reads, base)
 
 
@@ -87,6 +91,20 @@ def _keys(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
     counts = Counter(ALTERED if change.altered else KEYS[change.what] for change in changes)
     for state in dict.fromkeys((*KEYS.values(), ALTERED)):
         yield _sample("bridge_keys", {**base, "state": state}, counts[state])
+
+
+def _ages(plan: Plan, base: Mapping[str, str]) -> Iterator[Sample]:
+    """Yield the ages of variables with a limit, and how many exceed it. Without limits, both counts are 0."""
+    limited = {}
+    if plan.ages:
+        from bridge.plan.ages import worst  # noqa: PLC0415 - start-up: few environments limit ages
+
+        limited = {age.name: age for age in worst(age for age in plan.ages if age.limited)}
+    for name, age in limited.items():
+        if age.seconds is not None:
+            yield _sample("bridge_key_age_seconds", {**base, "name": printable(name)}, age.seconds)
+    yield _sample("bridge_keys_overdue", base, sum(age.overdue for age in limited.values()))
+    yield _sample("bridge_keys_due_soon", base, sum(age.soon for age in limited.values()))
 
 
 def _reads(reads: Iterable[tuple[str, str, float]], base: Mapping[str, str]) -> Iterator[Sample]:

@@ -9,9 +9,9 @@ from bridge.report.record import Record
 from bridge.shell import command, program
 
 _CLUSTER: Final = frozenset(
-    {"sync", "plan", "check", "status", "set", "restart", "rollback", "import", "adopt", "doctor"}
+    {"sync", "plan", "check", "status", "history", "set", "restart", "rollback", "import", "adopt", "doctor"}
 )
-_OTHERS: Final = frozenset({"init", "exec", "scan"})
+_OTHERS: Final = frozenset({"init", "exec", "scan", "diff", "offboard"})
 _ANY: Final = r"bridge (?=[a-z-])"
 # Patterns are compiled on first use, because most runs print no command.
 _QUOTED: Final = r"`([^`]+)`"

@@ -61,6 +61,8 @@ def _write(path: Path, run: str, by_environment: Mapping[str, Sequence[Sample]])
     fresh = path.with_name(f".{path.name}.{run}.{os.urandom(8).hex()}")  # no *.prom, which a collector would read
     new = [sample for group in by_environment.values() for sample in group]
     known = {(sample.name, sample.environment) for sample in new}
+    # A run with a plan knows every age, so an age that it does not report has lost its limit.
+    known |= {("bridge_key_age_seconds", environment) for name, environment in known if name == "bridge_keys_overdue"}
     try:
         earlier = parse(_earlier(path), by_environment)
         kept = [sample for sample in earlier if (sample.name, sample.environment) not in known]

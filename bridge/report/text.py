@@ -64,6 +64,10 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
         yield from (["", *lines] if lines else [])
     yield ""
     yield style.lines(last_line(data, style), indent=4)
+    if "plan_file" in data:
+        from bridge.report.plan_file import plan_file_text  # noqa: PLC0415 - start-up: only with --out or --plan
+
+        yield style.lines(plan_file_text(data["plan_file"]), indent=4)
 
 
 def last_line(data: dict[str, Any], style: Style = PLAIN) -> str:

@@ -36,8 +36,9 @@ from bridge.plan.build import remember
 from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
-from bridge.run.plan import compare, read_environment, read_environment_again, tried_dry, try_changes
-from bridge.run.view import RELEASE, Cluster, Dial, dial
+from bridge.run.line import RELEASE, Dial, dial
+from bridge.run.plan import compare, read_environment, read_environment_again, reviewed, tried_dry, try_changes
+from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
     from bridge.cluster.events import Events
@@ -317,7 +318,10 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
     fresh = compare(wanted, cluster, run, seen)
     if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
         return plan
-    fresh = fresh if fresh.refusals else tried_dry(fresh, cluster.objects, run)
+    if not fresh.refusals:
+        fresh = reviewed(tried_dry(fresh, cluster.objects, run), wanted, cluster, run)
+    if fresh.refusals and run.review:  # running again would not help
+        raise Refusal(*fresh.refusals)
     if fresh.refusals:
         changed = Problem("the cluster", "was changed while this run waited for it", "run again")
         raise Unavailable(changed, *fresh.refusals)

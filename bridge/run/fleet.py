@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
+from bridge.cluster.choice import Search
 from bridge.cluster.lease import Lease
-from bridge.config.environment import ClusterChoice, Environment
+from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, ConfigError, combine, ending
 from bridge.parallel import Batch, Once, each
 from bridge.plan.model import ClusterName, Plan
@@ -17,8 +18,9 @@ from bridge.progress import ProgressStep
 from bridge.report.record import Record
 from bridge.run.apply import Outcome, first_write_of, sync_environment
 from bridge.run.inputs import Run, sound_files
-from bridge.run.plan import read_environment, read_sources, try_changes
-from bridge.run.view import RELEASE, Cluster, Line, dial, open_cluster
+from bridge.run.line import RELEASE, Line, dial
+from bridge.run.plan import inspect, read_environment, read_sources, try_changes, with_admission
+from bridge.run.view import Cluster, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.providers import build_providers, referenced
 from bridge.sources.shared import Sharing
@@ -37,6 +39,7 @@ class Member:
     name: str
     outcome: Outcome = field(default_factory=Outcome)
     restart: "Restart | None" = None
+    unused: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the fields of each source, only for `status`
     error: BridgeError | None = None
     record: Record = field(init=False)
 
@@ -77,7 +80,11 @@ class Fleet:
         self._lines: Final = _Lines()
         self._spaces: Final = _Namespaces(folder)
         self._run: Final = run._replace(
-            sharing=self._sharing, neighbours=self._spaces.neighbours, is_ending=lambda: self._lines.ended
+            sharing=self._sharing,
+            neighbours=self._spaces.neighbours,
+            is_ending=lambda: self._lines.ended,
+            # For all of them, because they share sessions.
+            dated=any(isinstance(one, Environment) and one.limits_ages for one in folder.values()),
         )
         self._under_way: Final[dict[str, Member]] = {}
         self._batch: Batch[str, None] | None = None
@@ -106,6 +113,10 @@ class Fleet:
     def plan(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
         """Plan environments; any thread calls `done` with each as soon as it has finished."""
         self._each(names, self._plan, done, "planning {} of {} environments")
+
+    def status(self, names: Sequence[str], done: Callable[[Member], None]) -> None:
+        """Compare environments with their clusters, as `bridge status` does; `done` is called as in `plan`."""
+        self._each(names, self._status, done, "reading {} of {} environments")
 
     def sync(self, names: Sequence[str], done: Callable[[Member], None], *, restart: bool = False) -> None:
         """Sync each environment, then restart its workloads if requested; `done` is called as in `plan`."""
@@ -152,6 +163,12 @@ class Fleet:
         with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
             member.outcome.plan = try_changes(wanted, cluster, run)
 
+    def _status(self, member: Member, environment: Environment) -> None:
+        run = self._run._replace(record=member.record, every_age=True)
+        with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
+            member.outcome.plan = with_admission(inspect(wanted, cluster, run), cluster.objects, run)
+        member.unused = dict(wanted.resolution.unused)
+
     def _look_ahead(self, member: Member, environment: Environment) -> None:
         run = self._run._replace(record=member.record)
         files = sound_files(environment, run)
@@ -187,15 +204,14 @@ class _Lines:
     def __init__(self) -> None:
         self._stack: Final = ExitStack()
         self._lock: Final = threading.Lock()
-        self._lines: Final[Once[ClusterChoice, Line | BridgeError]] = Once()
+        self._lines: Final[Once[tuple[object, object], Line | BridgeError]] = Once()
         self.ended = False
 
     @contextmanager
-    def dial(self, choice: ClusterChoice, run: Run) -> Iterator[Line]:
-        """Connect as `view.dial` does, but keep the connections for the next environment."""
-        # Bindings are checked for each environment, so environments with different bindings can share connections.
-        choice = ClusterChoice() if run.cluster.in_cluster else choice._replace(namespace_uid=(), server=())
-        line = self._lines.get(choice, lambda: self._open(dial(choice, run)))
+    def dial(self, search: Search) -> Iterator[Line]:
+        """Connect as `line.dial` does, but keep the connections for the next environment."""
+        chosen = (None, None) if search.flags.in_cluster else (search.kubeconfig, search.context)
+        line = self._lines.get(chosen, lambda: self._open(dial(search)))
         if isinstance(line, BridgeError):
             raise combine([line])  # a separate error for each thread
         yield line

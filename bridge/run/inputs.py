@@ -5,13 +5,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from bridge import late_warnings
-from bridge.config.environment import ClusterFlags, Environment, check_k8_env
+from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.objects import Live, ObjectId
+from bridge.objects import Desired, Live, ObjectId
 from bridge.plan.build import Allowed
-from bridge.plan.model import NO_STORES
+from bridge.plan.model import NO_STORES, Plan
 from bridge.plan.state import Memory
 from bridge.provider import Context, Document, Provider
 from bridge.report.record import Record
@@ -19,15 +19,18 @@ from bridge.secret import SecretValue
 from bridge.sources import missing_documents
 from bridge.sources.addresses import addresses
 from bridge.sources.env_layer import EnvLayer, claims, load_env_layer, namespace_of
-from bridge.sources.managed_values import Managed, managed
 from bridge.sources.neighbours import Neighbours, meeting_environments, neighbours
 from bridge.sources.providers import build_providers, referenced
 from bridge.sources.reader import NOT_READ, documents_in, read_each, wants_known
 from bridge.sources.resolve import Resolution, resolve
-from bridge.sources.variables import Variables, read_variables
 
 if TYPE_CHECKING:
+    from bridge.cluster.api import Api
+    from bridge.cluster.choice import Search
+    from bridge.plan.ages import StoredValue
+    from bridge.sources.managed_values import Managed
     from bridge.sources.shared import Sharing
+    from bridge.sources.variables import Variables
 
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
@@ -35,6 +38,9 @@ Result = TypeVar("Result")
 
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 """Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
+
+Review: TypeAlias = "Callable[[Wanted, Plan, Api], tuple[Problem, ...]]"
+"""Returns why a plan must not be carried out, for example because it differs from an approved plan."""
 
 
 class Run(NamedTuple):
@@ -47,7 +53,10 @@ class Run(NamedTuple):
     - `accept`: called with the documents that were read; raises an error if they cannot be right.
     - `cluster`: the cluster that the command line names.
     - `first`: allows a first write into any cluster; `agreed`: only into these clusters.
+    - `review`: judges each plan after its dry runs; what it returns are refusals.
     - `is_ending`: if true, the run only releases what it holds.
+    - `dated`: asks the stores for times, even if the environment's own file limits no age.
+    - `every_age`: the run shows the ages of all Secrets' values, not only of those with a limit.
     """
 
     environ: Mapping[str, str]
@@ -62,7 +71,16 @@ class Run(NamedTuple):
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
     agreed: Agreed = frozenset()
+    review: "Review | None" = None
     is_ending: Callable[[], bool] = lambda: False
+    dated: bool = False
+    every_age: bool = False
+
+    def search(self, choice: ClusterChoice) -> "Search":
+        """Return all settings that can select the cluster of an environment that makes this choice."""
+        from bridge.cluster.choice import Search  # noqa: PLC0415 - start-up: `check` does not need it
+
+        return Search(choice.kubeconfig, choice.context, self.environ, self.cluster, self.deadline)
 
 
 class Files(NamedTuple):
@@ -137,6 +155,8 @@ class Wanted(NamedTuple):
     - `seen`: the state before the sources were read, or None if the sources were read first.
     - `shared`: the sources that may have been read even earlier, for another environment.
     - `stores`: for each provider, the addresses that it connects to, without the vendor's own.
+    - `hashes`: the SHA-256 of each encrypted document, only for a review.
+    - `stored`: the values with an age limit.
     """
 
     environment: Environment
@@ -145,6 +165,8 @@ class Wanted(NamedTuple):
     seen: StateSeen | None = None
     shared: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = NO_STORES
+    hashes: Mapping[str, str] = MappingProxyType({})
+    stored: "tuple[StoredValue, ...]" = ()
 
 
 def gather(environment: Environment, files: Files, run: Run, known: frozenset[str] = NOT_READ) -> Wanted:
@@ -155,14 +177,36 @@ def gather(environment: Environment, files: Files, run: Run, known: frozenset[st
     inputs = _read_all(environment, files, run, known)
     resolution = resolve(environment, *inputs)
     warnings = (*resolution.warnings, *late_warnings.take())
-    stores = addresses(files.providers, Context(environment.base, run.environ, run.deadline))
+    context = Context(environment.base, run.environ, run.deadline)
+    stores = addresses(files.providers, context)
     shared = run.sharing.documents(environment.references) if run.sharing else frozenset()
-    return Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    wanted = Wanted(environment, inputs.namespace, resolution._replace(warnings=warnings), shared=shared, stores=stores)
+    if environment.limits_ages or run.every_age:
+        from bridge.sources.stored_values import Layers, stored_values  # noqa: PLC0415 - start-up: few environments limit ages
+
+        layers = Layers(*inputs, files.providers)
+        stored = stored_values(environment, layers, resolution.desired, context, every=run.every_age)
+        wanted = wanted._replace(stored=stored)
+    if run.review is None:
+        return wanted
+    return wanted._replace(hashes={str(one): document.sha256 for one, document in inputs.documents.items()})
 
 
-def gather_secrets(environment: Environment, run: Run) -> Managed:
+def gather_secrets(environment: Environment, run: Run) -> "Managed":
     """Read everything as `gather` does, and return the values that must stay secret."""
+    from bridge.sources.managed_values import managed  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     return managed(environment, *_read_all(environment, sound_files(environment, run), run))
+
+
+def gather_objects(environment: Environment, files: Files, run: Run) -> "tuple[tuple[Desired, ...], Managed]":
+    """Read everything as `gather` does, and return the objects and the values that must stay secret."""
+    from bridge.sources.managed_values import managed  # noqa: PLC0415 - start-up: sync and plan do not need it
+
+    inputs = _read_all(environment, files, run)
+    secrets = managed(environment, *inputs)
+    secrets = secrets._replace(warnings=(*secrets.warnings, *late_warnings.take()))
+    return resolve(environment, *inputs).desired, secrets
 
 
 class _Inputs(NamedTuple):
@@ -177,7 +221,7 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     assert files.layer is not None
     assert files.namespace is not None
     assert files.templates is not None
-    context = Context(environment.base, run.environ, run.deadline)
+    context = Context(environment.base, run.environ, run.deadline, dated=run.dated or environment.limits_ages)
     wanted = dict.fromkeys(one.document for one in environment.references)
     providers = run.sharing.wrap(files.providers, environment.base) if run.sharing else files.providers
     with missing_documents.hints(environment, files.providers, context):
@@ -189,8 +233,10 @@ def _read_all(environment: Environment, files: Files, run: Run, known: frozenset
     return _Inputs(files.namespace, files.templates, documents, files.layer)
 
 
-def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> Variables:
+def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -> "Variables":
     """Return the values of variables, without reading templates; raise one error with all problems."""
+    from bridge.sources.variables import read_variables  # noqa: PLC0415 - start-up: sync and plan do not need it
+
     errors: list[BridgeError] = []
     layer, namespace = _layer(environment, run, errors)
     providers = build_providers(environment, referenced(environment), errors)
@@ -207,7 +253,7 @@ def gather_variables(environment: Environment, run: Run, names: Iterable[str]) -
     return found._replace(warnings=(*found.warnings, *late_warnings.take()))
 
 
-def _of_others(environment: str, namespace: str, found: Variables, environ: Mapping[str, str]) -> Iterator[Problem]:
+def _of_others(environment: str, namespace: str, found: "Variables", environ: Mapping[str, str]) -> Iterator[Problem]:
     """Yield problems for variables, including inherited ones, that would send a command to another environment."""
     for name, what, ours in claims(environment, namespace):
         entry = found.entries.get(name)

@@ -1,17 +1,17 @@
 """The phases of a run that write nothing: read the files, sources and cluster; plan; try the changes in a dry run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeAlias
 
 from bridge.cluster.api import Forbidden
 from bridge.cluster.changes import Changed, try_dry
-from bridge.cluster.identity import check_exists, is_bound_to
+from bridge.cluster.identity import check_exists
 from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
 from bridge.cluster.waves import Wave, on_each
-from bridge.config.environment import ClusterChoice, Environment
+from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.objects import Live, ObjectId
 from bridge.plan.admission import after_dry_run, may_be_altered, untried
@@ -20,7 +20,8 @@ from bridge.plan.build import PlanTarget, build
 from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
 from bridge.run.inputs import Files, Run, StateSeen, Wanted, gather, sound_files
-from bridge.run.view import Cluster, Dial, Line, dial, open_cluster
+from bridge.run.line import Dial, connecting, dial
+from bridge.run.view import Cluster, open_cluster
 from bridge.sources.reader import preload
 
 TRYING: Final = "trying {} of {} changes"
@@ -48,7 +49,9 @@ def read_environment(
     If the cluster is far away, the objects and the Lease are read together with the state. They may then be older than
     the sources: the run reads them again before it writes, and writes only if they have not changed.
     """
-    with _connecting(environment, run, line_to) as found:
+    # A fleet does not connect ahead: its environments share connections and already run in parallel.
+    ahead = not run.sharing
+    with connecting(environment.cluster, run.search(environment.cluster), line_to, ahead=ahead) as found:
         files = sound_files(environment, run)
         assert files.namespace is not None
         if writes or (files.wants_known and not fresh):
@@ -59,30 +62,6 @@ def read_environment(
         wanted = gather(environment, files, run)
         with open_cluster(environment, wanted.namespace, run, found, looks=True) as cluster:
             yield wanted, cluster
-
-
-@contextmanager
-def _connecting(environment: Environment, run: Run, line_to: Dial) -> Iterator[Dial]:
-    """Find the cluster and start to connect while files and sources are read; errors are raised when it is opened.
-
-    A fleet does not connect ahead: its environments share connections and already run in parallel.
-    """
-    with ExitStack() as stack:
-        found: Line | BridgeError
-        try:
-            found = stack.enter_context(line_to(environment.cluster, run))
-        except BridgeError as error:
-            found = error
-        if isinstance(found, Line) and not run.sharing and is_bound_to(found.endpoint, environment.cluster.server):
-            found.api.connect_ahead()
-
-        @contextmanager
-        def dial_again(_choice: ClusterChoice, _run: Run) -> Iterator[Line]:
-            if isinstance(found, BridgeError):
-                raise found
-            yield found
-
-        yield dial_again
 
 
 def read_sources(environment: Environment, files: Files, cluster: Cluster, run: Run, *, marked: bool = False) -> Wanted:
@@ -124,8 +103,17 @@ def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, t
         plan = compare(wanted, cluster, run, seen._replace(live={}))
     if plan.refusals:
         return plan
-    # Only far away: deciding compares the whole state, which takes time and nothing else needs.
-    return tried_dry(plan, cluster.objects, run, cluster.lease if cluster.api.is_far and takes_lease(plan) else None)
+    # Only far away: deciding compares the whole state, which takes time and nothing else needs. Not before a review,
+    # which needs the dry runs and may refuse the plan.
+    takes = cluster.api.is_far and run.review is None and takes_lease(plan)
+    return reviewed(tried_dry(plan, cluster.objects, run, cluster.lease if takes else None), wanted, cluster, run)
+
+
+def reviewed(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Add the review's reasons against a plan, if there is a review, to its refusals."""
+    if run.review is None or plan.refusals:
+        return plan
+    return plan._replace(refusals=run.review(wanted, plan, cluster.api))
 
 
 def _ids(wanted: Wanted) -> Sequence[ObjectId]:
@@ -147,8 +135,18 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None =
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
     plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
-    warnings = (*cluster.warnings, *resolution.warnings, *plan.warnings)
-    return plan._replace(warnings=warnings, stores=wanted.stores)
+    plan = plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings), stores=wanted.stores)
+    return with_ages(plan, wanted, cluster.now()) if wanted.stored else plan
+
+
+def with_ages(plan: Plan, wanted: Wanted, now: str) -> Plan:
+    """Add the ages of the values at `now`, and warnings about the values with a limit."""
+    from bridge.plan.ages import complaints  # noqa: PLC0415 - start-up: few environments limit ages
+    from bridge.plan.measure_ages import ages  # noqa: PLC0415 - as above
+
+    found = ages(wanted.stored, plan, now)
+    limited = [age for age in found if age.limited]
+    return plan._replace(ages=found, warnings=(*plan.warnings, *complaints(limited, plan.environment)))
 
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:

@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from bridge.cluster.api import Api
-from bridge.cluster.connect import Search, connect
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.identity import check_namespace, check_server
 from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.cluster.waves import Wave
-from bridge.config.environment import ClusterChoice, Environment
+from bridge.config.environment import Environment
 from bridge.errors import Problem
 from bridge.objects import ObjectId
 from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName
 from bridge.run.inputs import Run, StateSeen
-
-RELEASE: Final = 3.0  # seconds
+from bridge.run.line import Dial, Line, dial
 
 
 class Cluster(NamedTuple):
@@ -72,25 +70,6 @@ class Cluster(NamedTuple):
         return (self.api.server_time() or datetime.now(UTC)).strftime(FORMAT)
 
 
-class Line(NamedTuple):
-    """Connections to an API server. `last` is for the Lease, which is released even after the run's deadline."""
-
-    endpoint: Endpoint
-    api: Api
-    last: Api
-
-
-Dial: TypeAlias = Callable[[ClusterChoice, Run], AbstractContextManager[Line]]
-
-
-@contextmanager
-def dial(choice: ClusterChoice, run: Run) -> Iterator[Line]:
-    """Find the cluster and our credentials; close the connections at the end."""
-    endpoint = connect(Search(choice.kubeconfig, choice.context, run.environ, run.cluster, run.deadline))
-    with closing(Api(endpoint, deadline=run.deadline)) as api:
-        yield Line(endpoint, api, api.until(run.deadline + RELEASE))
-
-
 @contextmanager
 def open_cluster(
     environment: Environment, namespace: str, run: Run, line_to: Dial = dial, *, looks: bool = False
@@ -101,7 +80,7 @@ def open_cluster(
     """
     id_ = environment.id
     manager = f"bridge/{id_}"
-    with line_to(environment.cluster, run) as line:
+    with line_to(run.search(environment.cluster)) as line:
         name, check = _identified(line, environment, namespace, run)
         if check and not (looks and line.api.is_far):
             check()

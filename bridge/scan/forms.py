@@ -48,7 +48,7 @@ def choose(secrets: Iterable[tuple[str, SecretValue]], public: Iterable[SecretVa
         if reason:
             skipped |= dict.fromkeys(owners, reason)
             continue
-        for pattern, form in _forms(content):
+        for pattern, form in forms(content):
             patterns.setdefault(pattern, Form(tuple(dict.fromkeys(owners)), form))
     return Choice(patterns, skipped)
 
@@ -59,7 +59,8 @@ def _reason(content: bytes, public: Iterable[bytes]) -> str:
     return commonness(content)
 
 
-def _forms(content: bytes) -> Iterator[tuple[bytes, str]]:
+def forms(content: bytes) -> Iterator[tuple[bytes, str]]:
+    """Yield the patterns that show a value, each with the name of its form."""
     yield _line(content), "as it is"
     for skipped in range(3):
         encoded = _base64(content, skipped)

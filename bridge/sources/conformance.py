@@ -1,5 +1,6 @@
 """Checks a provider's exceptions and answers against the contract before they are used."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,8 +12,11 @@ REPORT: Final = "report it to the provider's author"
 NO_DOCUMENT: Final = "did not return a Document"
 BAD_REVISION: Final = "returned a document whose Revision has no string id"
 BAD_WARNINGS: Final = "returned warnings that are not Problems"
+BAD_SHA256: Final = "returned a sha256 that is not 64 hexadecimal digits"
+BAD_TIME: Final = "returned a document with a time that is not a string"
 BAD_KEY: Final = "returned a mapping with a key that is not a string"
 BAD_NODE: Final = "returned a value that is not a SecretValue"
+_SHA256: Final = r"[0-9a-f]{64}"
 
 
 def failed(error: BaseException) -> ProviderError | Unavailable:
@@ -33,7 +37,15 @@ def breach(answer: object) -> str | None:
         return BAD_WARNINGS
     if answer.whole is not None and not _is(SecretValue, answer.whole):
         return BAD_NODE
-    return _content(answer.content)
+    return _texts(answer) or _content(answer.content)
+
+
+def _texts(answer: Document) -> str | None:
+    if not _is(str, answer.time):
+        return BAD_TIME
+    if answer.sha256 != "" and not (_is(str, answer.sha256) and re.fullmatch(_SHA256, answer.sha256)):
+        return BAD_SHA256
+    return None
 
 
 def _is(type_: type, value: object) -> bool:

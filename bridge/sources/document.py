@@ -10,8 +10,9 @@ from bridge.errors import Problem, Refusal
 from bridge.objects import Layer, ObjectId, Origin
 from bridge.provider import Document, Node, Revision
 from bridge.secret import SecretValue
-from bridge.sources.manifest_document import manifest_values
 from bridge.sources.select import FieldError, is_manifests, top_level
+
+STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # for values that were not read; valid base64, as some variables are decoded
 
 
 class Source(NamedTuple):
@@ -56,5 +57,7 @@ def open_sources(
 
 def _open(position: int, name: str, document: Document, namespace: str) -> Source:
     if is_manifests(document):
+        from bridge.sources.manifest_document import manifest_values  # noqa: PLC0415 - start-up: most are mappings
+
         return Source(position, name, document.revision, manifest_values(document, namespace, name))
     return Source(position, name, document.revision, None, top_level(document))

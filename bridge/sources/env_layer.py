@@ -4,14 +4,15 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.config.dotenv import load_env_file
-from bridge.config.env_readers import ReaderDifference, difference_warnings
 from bridge.config.environment import Environment
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
+
+if TYPE_CHECKING:
+    from bridge.config.env_readers import ReaderDifference
 
 NAMESPACE = "K8S_NAMESPACE"
 K8_ENV = "K8_ENV"
@@ -38,7 +39,7 @@ class EnvLayer(NamedTuple):
 
     shown: str
     values: Mapping[str, SecretValue] | None
-    differences: Mapping[str, ReaderDifference] = MappingProxyType({})
+    differences: Mapping[str, "ReaderDifference"] = MappingProxyType({})
 
 
 def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvLayer:
@@ -52,6 +53,8 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
     if not _is_in_reach(environment.env_file, environment.base):
         what = "is outside the checkout, so a branch could read any file's variables"
         raise ConfigError(Problem(f"env_file {shown}", what, "move it into the checkout and add it to .gitignore"))
+    from bridge.config.dotenv import load_env_file  # noqa: PLC0415 - start-up: many environments have no env file
+
     try:
         return EnvLayer(shown, *load_env_file(environment.env_file, shown))
     except FileNotFoundError:
@@ -60,6 +63,8 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
 
 def cut_off(layer: EnvLayer) -> Iterator[Problem]:
     """Warn about variables with part of their line read as a comment: it may belong to the value."""
+    from bridge.config.env_readers import ReaderDifference, difference_warnings  # noqa: PLC0415 - start-up: as above
+
     cut = {name: kind for name, kind in layer.differences.items() if kind is ReaderDifference.COMMENT}
     yield from difference_warnings(cut, layer.shown, "")
 

@@ -18,16 +18,15 @@ from bridge.provider import (
     Provider,
     Revision,
 )
-from bridge.secret import SecretValue
 from bridge.sources import missing_documents
 from bridge.sources.addresses import untrusted
 from bridge.sources.conformance import failed
+from bridge.sources.document import STAND_IN
 from bridge.sources.env_layer import EnvLayer
 from bridge.sources.select import MANIFEST_KEYS, located
 
 UNREAD = "fields unknown until it is read"
 MOST_PLACES = 5  # documents listed in one warning
-STAND_IN = SecretValue(b"c3RhbmQtaW4=")  # valid base64, for variables that are decoded
 
 
 def survey(

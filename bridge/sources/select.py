@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.config.reference import Reference
 from bridge.errors import Problem
@@ -13,6 +13,8 @@ from bridge.secret import Kind, SecretValue
 
 LONGEST: Final = 500
 """Maximum length of each text in a provider's problem; bridge's own texts are a fifth of that."""
+Place: TypeAlias = tuple[int, tuple[str, ...]]
+"""The place of a value in a document: the index of the mapping, and the keys that lead to the value."""
 MANIFEST_KEYS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
@@ -64,25 +66,39 @@ def pick(document: Document, field: str | None) -> SecretValue:
         if len(document.content) == 1:
             return as_value(document.content[0])
         raise FieldError("has more than one document; name a field")
-    node = _find(top_level(document), field)
-    if node is None:
+    node: Node = top_level(document)
+    path = _path(node, field)
+    if path is None:
         raise FieldError(f"has no field {field}")
+    for name in path:
+        assert isinstance(node, Mapping)
+        node = node[name]
     return as_value(node)
 
 
-def _find(node: Node, field: str) -> Node | None:
+def place(document: Document, field: str | None) -> Place:
+    """Return the place of a field that `pick` has found; None for a whole document."""
+    if field is not None and not isinstance(document.content, SecretValue):
+        for index, mapping in enumerate(document.content):
+            path = _path(mapping, field)
+            if path is not None:
+                return index, path
+    return 0, ()
+
+
+def _path(node: Node, field: str) -> tuple[str, ...] | None:
     """Follow a dotted path. At each level, the longest literal name takes precedence over the nested one."""
     if not isinstance(node, Mapping):
         return None
     if field in node:
-        return node[field]
+        return (field,)
     parts = field.split(".")
     for count in range(len(parts) - 1, 0, -1):
         head = ".".join(parts[:count])
         if head in node:
-            node_below = _find(node[head], ".".join(parts[count:]))
-            if node_below is not None:
-                return node_below
+            below = _path(node[head], ".".join(parts[count:]))
+            if below is not None:
+                return (head, *below)
     return None
 
 

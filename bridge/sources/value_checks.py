@@ -6,9 +6,8 @@ from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem
 from bridge.secret import SecretValue
-from bridge.sources.document import Source
+from bridge.sources.document import STAND_IN, Source
 from bridge.sources.env_layer import claims
-from bridge.sources.offline import STAND_IN
 
 
 def unknown_manifest_keys(sources: Sequence[Source], templates: Sequence[TemplateObject]) -> Iterator[Problem]:

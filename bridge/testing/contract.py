@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -148,6 +149,15 @@ class ProviderContract:
         first, second = self.read(tmp_path, path).revision, self.read(tmp_path, path).revision
         assert first.id
         assert first == second
+
+    def test_time_of_a_document_has_an_offset(self, tmp_path: Path) -> None:
+        """A store that knows when it got a revision says so in RFC 3339; a time without an offset means any hour."""
+        session = self.provider(tmp_path).open(self.context(tmp_path)._replace(dated=True))
+        try:
+            moment = session.read(self.put(tmp_path, VALUES)).time
+        finally:
+            session.close()
+        assert not moment or datetime.fromisoformat(moment).tzinfo is not None
 
     def test_provider_that_asks_what_was_read_declares_it(self, tmp_path: Path) -> None:
         """`Context.known` tells nothing to a provider without `wants_known`."""

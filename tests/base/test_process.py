@@ -50,8 +50,8 @@ def loud(*_):
 """
 RUN = """
 import sys
-import bridge.commands.plan
-bridge.commands.plan.run = loud
+import bridge.commands.check
+bridge.commands.check.run = loud
 from bridge.start import run
 run()
 """
@@ -74,7 +74,7 @@ def bridge(code: str, *arguments: str, **environ: str) -> subprocess.CompletedPr
 def test_libraries_print_nothing(*, loaded: bool, environ: dict[str, str]) -> None:
     loud = LOUD.replace("raise SystemExit(CODE)", "return 0")
     late = f"def loud(*_):\n    found = {{}}\n    exec({loud!r}, found, found)\n    return found['loud']()\n"
-    done = bridge((loud if loaded else late) + RUN, "plan", "staging", **environ)
+    done = bridge((loud if loaded else late) + RUN, "check", "staging", **environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -98,7 +98,7 @@ def test_process_is_restored_for_caller(monkeypatch: pytest.MonkeyPatch) -> None
         ]
 
     seen: list[Any] = []
-    monkeypatch.setattr("bridge.commands.plan.environment_of", lambda _: seen.append(state()) or sys.exit(0))
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", lambda _: seen.append(state()) or sys.exit(0))
     before = state()
     assert cli.main(["plan", "staging"]) == 3
     assert state() == before
@@ -148,8 +148,8 @@ def test_runs_that_overlap_in_two_threads_write_their_own_reports(
         streams.report().write(f"report of {args.environment}\n")
         return 0
 
-    monkeypatch.setattr("bridge.commands.plan.run", run)
-    threads = {name: threading.Thread(target=cli.main, args=(["plan", name],), daemon=True) for name in go}
+    monkeypatch.setattr("bridge.commands.check.run", run)
+    threads = {name: threading.Thread(target=cli.main, args=(["check", name],), daemon=True) for name in go}
     for name, thread in threads.items():
         thread.start()
         assert inside[name].wait(60)
@@ -171,7 +171,7 @@ def test_caller_keeps_hooks_that_it_has_set(monkeypatch: pytest.MonkeyPatch) -> 
         thread.join()
         sys.exit(0)
 
-    monkeypatch.setattr("bridge.commands.plan.environment_of", explode)
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", explode)
     assert cli.main(["plan", "staging"]) == 3
     assert [one.exc_type for one in told] == [ZeroDivisionError]
 
@@ -206,7 +206,7 @@ def test_limit_of_core_is_linuxs_word_for_none() -> None:
         "import resource\nfrom bridge.report.streams import report\n"
         "def loud(*_):\n    print(resource.getrlimit(resource.RLIMIT_CORE), file=report())\n    return 0\n"
     )
-    limits = bridge(look + RUN, "plan", "staging").stdout
+    limits = bridge(look + RUN, "check", "staging").stdout
     assert limits.startswith(f"({process.CORE}, ")
     assert (1 if sys.platform == "linux" else 0) == process.CORE
 
@@ -239,7 +239,7 @@ def test_command_of_exec_has_limit_that_we_were_started_with() -> None:
 )
 def test_signal_ends_run_in_order(number: signal.Signals, status: int, word: str) -> None:
     code = f"import os\ndef loud(*_):\n    os.kill(os.getpid(), {int(number)})\n    return 0\n"
-    done = bridge(code + RUN, "plan", "staging")
+    done = bridge(code + RUN, "check", "staging")
     assert (done.returncode, done.stdout, done.stderr) == (status, "", f"bridge: {word}\n")
 
 
@@ -247,7 +247,7 @@ def test_signal_ends_run_in_order(number: signal.Signals, status: int, word: str
 def test_signal_that_our_parent_ignores_stays_ignored(number: signal.Signals) -> None:
     code = f"import os\ndef loud(*_):\n    os.kill(os.getpid(), {int(number)})\n    return 0\n"
     ignoring = f"import signal\nsignal.signal({int(number)}, signal.SIG_IGN)\n"
-    assert bridge(ignoring + code + RUN, "plan", "staging").returncode == 0
+    assert bridge(ignoring + code + RUN, "check", "staging").returncode == 0
 
 
 def test_interrupt_that_arrives_in_destructor_is_not_lost() -> None:
@@ -261,7 +261,7 @@ def loud(*_):
     Slow()
     time.sleep(60)
 """
-    done = bridge(code + RUN, "plan", "staging")
+    done = bridge(code + RUN, "check", "staging")
     assert (done.returncode, done.stderr) == (130, "bridge: interrupted\n")
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from tests.bench import external_secrets, far
 from tests.bench.fleet import OBJECTS, fleet_of
 from tests.bench.installation import ROOT
+from tests.bench.long_history import COMMITS, FILES, long_history
+from tests.bench.long_review import LongReview
 from tests.bench.measure import Command, Contest
 from tests.bench.scaleway import DOCUMENTS, LATENCY, Documents, Known
 from tests.bench.scan import Gigabyte
@@ -123,6 +125,26 @@ def scan_files(stage: Stage) -> Contest:
     return Contest("scan 1 GiB for 6 values in all forms, against `grep -rF -f`", gigabyte.ours, gigabyte.theirs, "1.5")
 
 
+def review(stage: Stage) -> Contest:
+    """A change of 50 files, with 5,000 commits to search for values that come back."""
+    long = LongReview(stage)
+    title = "diff of 50 SOPS files with 5,000 commits, against `git log -p` of the same files"
+    return Contest(title, long.ours, long.theirs, "2.0")
+
+
+def history(stage: Stage) -> Contest:
+    """A long history, read without a key; git itself prints the changes under today's names only."""
+    ours, theirs = long_history(stage)
+    title = f"history, {COMMITS:,} commits and {FILES} SOPS files, against `git log -p` of the same files"
+    return Contest(title, ours.history, theirs, "2.0")
+
+
+def offboard(stage: Stage) -> Contest:
+    """The same history, of which every version counts; the list is not empty, so its status is 1."""
+    ours, theirs = long_history(stage)
+    return Contest(f"offboard, the same {COMMITS:,} commits, against the same", ours.offboard, theirs, "2.0")
+
+
 def scaleway_known(stage: Stage) -> Contest:
     """The everyday case with Secret Manager, 30 ms away: one request for each document."""
     known = Known(stage)
@@ -188,6 +210,9 @@ ROWS: Final[Mapping[str, Callable[[Stage], Contest]]] = {
     "vault-unchanged": vault_unchanged,
     "vault-paths": vault_paths,
     "scan": scan_files,
+    "review": review,
+    "history": history,
+    "offboard": offboard,
     "scaleway-known": scaleway_known,
     "scaleway-documents": scaleway_documents,
     **{

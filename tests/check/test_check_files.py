@@ -73,11 +73,11 @@ def test_warning_leaves_status_alone(sops, capfd):
         (["--files", "sops"], "--files: no files given"),
         (
             ["staging", "--files", "sops", "x"],
-            "--files: cannot be combined with an environment, `--manifests` or `--live`",
+            "--files: cannot be combined with an environment, `--manifests`, `--live` or `--age`",
         ),
         (
             ["--live", "--files", "sops", "x"],
-            "--files: cannot be combined with an environment, `--manifests` or `--live`",
+            "--files: cannot be combined with an environment, `--manifests`, `--live` or `--age`",
         ),
     ],
 )

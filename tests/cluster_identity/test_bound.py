@@ -39,7 +39,7 @@ def test_both_bindings_are_compared(desk: Desk) -> None:
 def test_environments_of_one_run_are_compared_each_for_itself_over_one_connection(
     offline_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge.run import view as opening  # noqa: PLC0415
+    from bridge.run import line as opening  # noqa: PLC0415
 
     names = fleet(offline_desk, 6)
     uid = uid_of(offline_desk)

@@ -64,7 +64,7 @@ def test_bug_shows_its_place_but_not_its_text(
     def explode(*_: object) -> None:
         raise RuntimeError("CANARY-bug")
 
-    monkeypatch.setattr("bridge.commands.plan.environment_of", explode)
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", explode)
     assert cli.main(["plan", "staging"]) == 3
     out, err = capfd.readouterr()
     assert "CANARY" not in out + err
@@ -78,7 +78,7 @@ def test_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.commands.plan.environment_of", interrupt)
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", interrupt)
     assert cli.main(["plan", "staging"]) == 130
     assert capfd.readouterr().err == "bridge: interrupted\n"
 
@@ -94,7 +94,7 @@ def test_problems_share_hint_and_cannot_steer_terminal(
             Problem("", "c"),
         )
 
-    monkeypatch.setattr("bridge.commands.plan.environment_of", fail)
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", fail)
     assert cli.main(["plan", "staging"]) == 2
     assert capfd.readouterr().err == (
         "bridge: error: a\\x1b[31m: x\\ny\nbridge: error: b: z\nbridge: hint: do it\nbridge: error: c\n"
@@ -114,7 +114,7 @@ def test_module_runs_as_program() -> None:
 def test_command_that_leaves_interpreter_has_not_succeeded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bridge.commands.plan.environment_of", lambda _args: sys.exit(0))
+    monkeypatch.setattr("bridge.commands.arguments.environment_of", lambda _args: sys.exit(0))
     assert cli.main(["plan", "staging"]) == 3
     assert capfd.readouterr().err.splitlines()[0] == "bridge: error: a bug in bridge (SystemExit)"
 

@@ -112,7 +112,7 @@ def test_shell_completes_environments_of_folder_above_and_of_option(place: Path,
 
 @SHELLS
 def test_shell_completes_options_and_choices(place: Path, completed) -> None:
-    assert completed(place, "bridge", "plan", "--ou") == ["--output"]
+    assert completed(place, "bridge", "plan", "--outp") == ["--output"]
     assert completed(place, "bridge", "plan", "--output", "") == ["json", "markdown", "text"]
     assert completed(place, "bridge", "check", "-o", "j") == ["json"]
     assert completed(place, "bridge", "sync", "staging", "--color", "") == ["always", "auto", "never"]
@@ -175,7 +175,7 @@ class Typed:
         ("bridge pl", "bridge plan"),
         ("bridge plan st", "bridge plan staging"),
         ("bridge-secrets plan st", "bridge-secrets plan staging"),
-        ("bridge plan --ou", "bridge plan --output"),
+        ("bridge plan --outp", "bridge plan --output"),
         ("bridge plan --output m", "bridge plan --output markdown"),
         ("bridge plan --config other th", "bridge plan --config other third"),
         ("bridge plan --config oth", "bridge plan --config other"),

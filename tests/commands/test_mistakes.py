@@ -40,7 +40,7 @@ def test_without_arguments_help_is_printed_with_status_of_mistake(capfd: pytest.
         ("plna", "did you mean plan?"),
         ("stauts", "did you mean status?"),
         ("doctr", None),
-        ("diff", "run `bridge plan ENV`"),
+        ("drift", "run `bridge plan ENV`"),
         ("apply", "run `bridge sync ENV`"),
         ("deploy", "run `bridge sync ENV`"),
         ("get", "run `bridge status ENV`"),
@@ -152,7 +152,7 @@ def test_name_that_program_was_called_by_is_used(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, shown: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", [f"/somewhere/{called}"])
-    usage, _, hint = mistake(capfd, "diff")
+    usage, _, hint = mistake(capfd, "drift")
     assert (usage, hint.partition(":")[0]) == (f"{shown} [-h] [-V] COMMAND ...", f"run `{shown} plan ENV`")
     assert mistake(capfd, "exec", "staging")[0].startswith(f"{shown} exec [ENV] ")
     assert cli.main(["help", "sync"]) == 0
@@ -209,6 +209,7 @@ def test_help_and_version_before_command(capfd: pytest.CaptureFixture[str]) -> N
 def test_color_quiet_and_yes_are_accepted_by_every_command(command: str) -> None:
     rest = {
         "set": ["x", "NAME"],
+        "offboard": ["x", "age1x"],
         "rollback": ["--source", "a:b", "--to", "1"],
         "import": ["--to", "a:b"],
         "completion": ["bash"],

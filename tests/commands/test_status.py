@@ -18,36 +18,37 @@ def test_table_of_variables(offline_desk: Desk) -> None:
     result = desk.run("status", "staging")
     assert result.status == 0
     text = re.sub(r"20[-0-9]+T[:0-9]+Z", "THEN", result.out)
+    text = re.sub(r"at least \d+ min", "YOUNG", text)
     assert re.sub("(?<=[^ \n]) {2,}", "  ", text).splitlines() == [
         "staging: namespace voice, as bridge/voice-agent-staging",
         desk.cluster_line,
         "",
-        "    KEY  STATE  LAST CHANGE",
+        "    KEY  STATE  LAST CHANGE  AGE",
         "Secret/shared-secrets",
         "  from plain:values.json",
-        "    LIVEKIT_API_KEY  in sync  THEN",
-        "    LIVEKIT_API_SECRET  in sync  THEN",
+        "    LIVEKIT_API_KEY  in sync  THEN  YOUNG",
+        "    LIVEKIT_API_SECRET  in sync  THEN  YOUNG",
         "Secret/agent-secrets",
         "  from plain:values.json",
-        "    CARTESIA_API_KEY  outdated  THEN",
-        "    OPENAI_API_KEY  drifted  THEN",
-        "    DEEPGRAM_API_KEY  removed by hand  THEN",
+        "    CARTESIA_API_KEY  outdated  THEN  -",
+        "    OPENAI_API_KEY  drifted  THEN  -",
+        "    DEEPGRAM_API_KEY  removed by hand  THEN  -",
         "  from base/secrets.yml",
-        "    ADDED  missing  -",
+        "    ADDED  missing  -  -",
         "ConfigMap/shared-config",
         "  from .env.k8s.staging",
-        "    LIVEKIT_URL  in sync  THEN",
-        "    DOMAIN  in sync  THEN",
+        "    LIVEKIT_URL  in sync  THEN  -",
+        "    DOMAIN  in sync  THEN  -",
         "ConfigMap/agent-config",
         "  from .env.k8s.staging (K8_ENV)",
-        "    ENV_MODE  in sync  THEN",
+        "    ENV_MODE  in sync  THEN  -",
         "  from base/configmap.yml",
-        "    LOG_LEVEL  in sync  THEN",
-        "    METRICS_ENABLED  in sync  THEN",
+        "    LOG_LEVEL  in sync  THEN  -",
+        "    METRICS_ENABLED  in sync  THEN  -",
         "ConfigMap/front-config",
         "  from base/configmap.yml",
-        "    NODE_ENV  in sync  THEN",
-        "    CACHE_ENABLED  in sync  THEN",
+        "    NODE_ENV  in sync  THEN  -",
+        "    CACHE_ENABLED  in sync  THEN  -",
         "",
         "SOURCE  REVISION  WRITTEN LAST  ORDER  UNUSED FIELDS",
         "plain:values.json  1  same  none  LEFT_OVER",
@@ -96,6 +97,8 @@ def test_json_has_every_field_that_readme_documents(offline_desk: Desk) -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", changed)
     place = "plain:values.json"
     origin = {"layer": "source", "place": place, "revision": "1", "variables": ["OPENAI_API_KEY"], "places": [place]}
+    age = row.pop("age")
+    assert (age["seconds"], age["limit"], age["expires"], age["overdue"]) == (None, None, None, False)
     assert row == {"object": "Secret/agent-secrets", "key": "OPENAI_API_KEY", "origin": origin, "state": "drifted"}
     assert found["sources"] == [
         {"reference": place, "revision": "1", "written": "1", "ordered": False, "unused": ["LEFT_OVER"]}
@@ -118,6 +121,6 @@ def fields(data: dict[str, Any]) -> set[str]:
         found.add(name)
         if isinstance(value, list) and value and isinstance(value[0], dict):
             found |= {f"{name}[].{inner}" for inner in fields(value[0])}
-        elif name in {"origin", "cluster"}:
+        elif name in {"origin", "cluster", "age"} and value:
             found |= {f"{name}.{inner}" for inner in value}
     return found

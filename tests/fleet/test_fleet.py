@@ -385,7 +385,7 @@ def test_connections_and_documents_are_shared(offline_desk: Desk, monkeypatch: p
         member(offline_desk, f"env-{number:02}", sources=["plain:shared.json"])
     from bridge_plain import PlainSession  # noqa: PLC0415
 
-    from bridge.run import view as opening  # noqa: PLC0415
+    from bridge.run import line as opening  # noqa: PLC0415
 
     read, connect, paths, endpoints = PlainSession.read, opening.connect, [], []
     monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))

@@ -23,8 +23,8 @@ def test_after_end_nothing_is_sent_but_what_gives_back(tmp_path: Path) -> None:
         choice = ClusterChoice(tmp_path / "kubeconfig")
         fleet = Fleet({}, run)
         with (
-            fleet._lines.dial(choice, run) as line,
-            fleet._lines.dial(choice._replace(namespace_uid=("x",), server=("https://a",)), run) as same,
+            fleet._lines.dial(run.search(choice)) as line,
+            fleet._lines.dial(run.search(choice._replace(namespace_uid=("x",), server=("https://a",)))) as same,
         ):
             assert line is same
             line.api.request("list", SECRETS, target="secrets")
@@ -42,11 +42,11 @@ def test_leaving_fleet_is_its_end_and_what_is_opened_later_is_over_already(tmp_p
     with EmbeddedCluster() as cluster:
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
         run = Run({}, time.monotonic() + 60, Record())
-        with Fleet({}, run) as fleet, fleet._lines.dial(ClusterChoice(tmp_path / "kubeconfig"), run) as line:
+        with Fleet({}, run) as fleet, fleet._lines.dial(run.search(ClusterChoice(tmp_path / "kubeconfig"))) as line:
             line.api.request("list", SECRETS, target="secrets")
         cluster.requests.clear()
         (tmp_path / "other").write_text((tmp_path / "kubeconfig").read_text())
-        with fleet._lines.dial(ClusterChoice(tmp_path / "other"), run) as late:
+        with fleet._lines.dial(run.search(ClusterChoice(tmp_path / "other"))) as late:
             for one in (line, late):
                 with pytest.raises(Unavailable, match="the run's time limit is used up"):
                     one.api.request("list", SECRETS, target="secrets")
@@ -58,7 +58,7 @@ def test_cluster_that_cannot_be_found_is_looked_for_once_and_each_gets_error_of_
     fleet = Fleet({}, run)
     caught = []
     for _ in range(2):
-        with pytest.raises(ConfigError) as one, fleet._lines.dial(ClusterChoice(tmp_path / "nowhere"), run):
+        with pytest.raises(ConfigError) as one, fleet._lines.dial(run.search(ClusterChoice(tmp_path / "nowhere"))):
             raise AssertionError
         caught.append(one.value)
     assert caught[0] is not caught[1]

@@ -484,7 +484,12 @@ templates: [base.yml, "own/staging/base.yml", staging.maps.yml]
 env_file: shared.env
 secrets_from: any
 sources: [{provider: vault, path: "a@staging"}, "vault:shared@3"]
-variables: {A: {from: {provider: vault, path: "x#staging"}, literal: true}}
+max_age: 90d
+variables:
+  A: {from: {provider: vault, path: "x#staging"}, literal: true, max_age: 30d, expires: 2027-01-31}
+  B: {max_age: unlimited}
+  C: {expires: 2027-01-31}
+  D: {from: "vault:d#staging", expires: 2027-01-31}
 providers: {vault: {auth: [{method: token}], kv_version: 2}}
 """
 
@@ -523,7 +528,12 @@ def test_what_does_not_hold_others_name_is_kept_and_told(place: Place) -> None:
         "env_file": ".env.k8s.prod",
         "sources": [{"provider": "vault", "path": "a@prod"}, "vault:shared@3"],
         "secrets_from": "any",
-        "variables": {"A": {"from": {"provider": "vault", "path": "x#prod"}, "literal": True}},
+        "max_age": "90d",
+        "variables": {
+            "A": {"from": {"provider": "vault", "path": "x#prod"}, "literal": True, "max_age": "30d"},
+            "B": {"max_age": "unlimited"},
+            "D": "vault:d#prod",
+        },
         "providers": {"vault": {"auth": [{"method": "token"}], "kv_version": 2}},
     }
     assert "prod.yaml: namespace is left out because it cannot be derived" in result.err

@@ -275,6 +275,12 @@ def test_an_untranslated_key_is_never_filled_with_another_keys_value(run: Run) -
     assert "nowhere yet" in draft.result.out
 
 
+def test_an_untranslated_key_avoids_the_longer_name_of_another_key_too(run: Run) -> None:
+    given = external(key("x_y", "key: a, property: p"))
+    lost = external(key("y", "", ", sourceRef: {generatorRef: {name: a}}"), "x")
+    assert Draft(run, given, lost).secrets == {"db": {"x_y": "${x_y}"}, "x": {"y": "${x_y_2}"}}
+
+
 @pytest.mark.parametrize("kind", ["PushSecret", "ClusterExternalSecret"])
 def test_other_kinds_are_named(run: Run, kind: str) -> None:
     draft = Draft(run, f"{HEAD}{kind}\nmetadata: {{name: x}}\nspec: {{}}\n")
@@ -410,3 +416,13 @@ def test_values_of_vals_become_references(run: Run) -> None:
     assert "Secret/db key E has a ref+echo value that is not translated" in draft.result.err
     assert "Secret/db key F has a ref+vault value that is not translated" in draft.result.err
     assert "bridge import staging overlays" not in draft.result.out
+
+
+def test_a_secret_and_a_config_map_never_share_a_variable(run: Run) -> None:
+    reference = "ref+awsssm://voice/p"
+    secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{c_X: {reference}}}\n"
+    public = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{X: {reference}}}\n"
+    draft = Draft(run, secret, public)
+    assert draft.variables == {"c_X": "aws:ssm:/voice/p", "c_X_2": "aws:ssm:/voice/p"}
+    text = Path("drafts/staging.objects.yaml").read_text()
+    assert "X: ${c_X_2}" in text

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge.config.age_limits import AgeLimit
 from bridge.objects import Desired, ObjectId
+from bridge.plan.ages import StoredValue
+from bridge.plan.measure_ages import ages
 from bridge.plan.model import Action, Change, ClusterName, Plan
 from bridge.plan.state import Memory
 from bridge.report.metrics import HELP, render, samples
@@ -27,7 +30,9 @@ def whole() -> str:
     id_ = ObjectId("Secret", "agent-secrets")
     change = Change(id_, Action.CREATE, Desired(id_, {}), None)
     cluster = ClusterName("https://10.0.0.1:6443", "kapsule", "the kubeconfig")
-    plan = Plan("staging", "voice", "bridge/x", (change,), (), (), Memory(), {}, cluster)
+    limited = [StoredValue("OPENAI_API_KEY", id_, "OPENAI_API_KEY", AgeLimit(86_400), "2026-01-01T00:00:00Z")]
+    known = ages(limited, None, "2026-01-03T00:00:00Z")
+    plan = Plan("staging", "voice", "bridge/x", (change,), (), (), Memory(), {}, cluster, ages=known)
     reads = [("vault", "ok", 0.5)]
     record = Record("staging")
     record.reads, record.cluster, record.plan, record.written = reads, cluster, plan, [id_]

@@ -14,18 +14,23 @@ from tests.servers.client import MERGE
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config" / "pipelines"
 GITHUB = FOLDER / "github"
+WORKFLOWS = {"deploy.yml": 4, "approve.yml": 6}
+"""The workflows, and how many actions each of them uses."""
 HOOKS = ["argocd-presync.yaml", "helm-pre-upgrade.yaml"]
 
 
-def test_actionlint_has_nothing_against_workflow_and_its_action(tmp_path: Path, actionlint_binary: Path) -> None:
-    workflow = (GITHUB / "deploy.yml").read_text()
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actionlint_has_nothing_against_workflow_and_its_action(
+    name: str, tmp_path: Path, actionlint_binary: Path
+) -> None:
+    workflow = (GITHUB / name).read_text()
     local = re.sub(r"example/bridge/(config/pipelines/github)@0+", r"./\1", workflow)
     assert local != workflow  # a local action's inputs are looked at too
-    for name, text in (
-        (".github/workflows/deploy.yml", local),
+    for place, text in (
+        (f".github/workflows/{name}", local),
         ("config/pipelines/github/action.yml", (GITHUB / "action.yml").read_text()),
     ):
-        path = tmp_path / name
+        path = tmp_path / place
         path.parent.mkdir(parents=True)
         path.write_text(text)
     (tmp_path / ".git").mkdir()
@@ -33,22 +38,28 @@ def test_actionlint_has_nothing_against_workflow_and_its_action(tmp_path: Path, 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_actions_are_pinned_and_rights_are_given_to_job_alone() -> None:
-    workflow = yaml.safe_load((GITHUB / "deploy.yml").read_text())
+@pytest.mark.parametrize(("name", "count"), WORKFLOWS.items())
+def test_actions_are_pinned_and_rights_are_given_to_job_alone(name: str, count: int) -> None:
+    workflow = yaml.safe_load((GITHUB / name).read_text())
     uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
-    assert len(uses) == 2
+    assert len(uses) == count
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one) for one in uses)
     assert workflow["permissions"] == {}
-    assert [job["permissions"] for job in workflow["jobs"].values()] == [{"contents": "read", "id-token": "write"}]
+    jobs = workflow["jobs"].items()
+    readers = {
+        name: {"contents": "read"} if name == "review" else {"contents": "read", "id-token": "write"}
+        for name, _ in jobs
+    }
+    assert {name: job["permissions"] for name, job in jobs} == readers
 
 
 def test_no_expression_of_github_stands_in_script() -> None:
-    for name in ("deploy.yml", "action.yml"):
+    for name, count in (("deploy.yml", 2), ("approve.yml", 2), ("action.yml", 1)):
         content = yaml.safe_load((GITHUB / name).read_text())
         jobs = content.get("jobs", {"action": content.get("runs")}).values()
         scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
-        assert len(scripts) == 1
-        assert "${{" not in scripts[0]
+        assert len(scripts) == count
+        assert not any("${{" in script for script in scripts)
 
 
 @pytest.mark.parametrize("name", HOOKS)

@@ -58,12 +58,20 @@ class Pipeline(NamedTuple):
         return self.desk.target.client.request("GET", path).status == 200
 
 
+FILES = {
+    "github": "github/deploy.yml",
+    "gitlab": "gitlab-ci.yml",
+    "github approve": "github/approve.yml",
+    "gitlab approve": "gitlab-ci-approve.yml",
+}
+
+
 def script(name: str, *, push: bool) -> str:
-    if name == "github":
-        workflow = yaml.safe_load((FOLDER / "github" / "deploy.yml").read_text())
-        text = next(step["run"] for step in workflow["jobs"]["staging"]["steps"] if "run" in step)
+    jobs = yaml.safe_load((FOLDER / FILES[name]).read_text())
+    if name.startswith("github"):
+        job = jobs["jobs"].get("staging") or jobs["jobs"]["deploy" if push else "plan"]
+        text = next(step["run"] for step in job["steps"] if "run" in step)
     else:
-        jobs = yaml.safe_load((FOLDER / "gitlab-ci.yml").read_text())
         job = jobs["deploy" if push else "plan"]
         text = "\n".join([*jobs[job["extends"]]["before_script"], *job["script"]])
     return text.replace(" --wait 10m", "")  # no controller rolls anything out here
@@ -90,12 +98,13 @@ def pipeline(  # noqa: PLR0917 - fixtures
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     kubeconfig = desk.folder / "kubeconfig"
-    used = tmp_path / "kubeconfig" if request.param == "github" else kubeconfig
+    used = tmp_path / "kubeconfig" if request.param.startswith("github") else kubeconfig
     listed = {"servers": [real_target.client.url], "kubeconfigs": [str(used)], "packages": ["bridge_plain"]}
     variables = {"TRUST_TEXT": json.dumps(listed), "TMPDIR": str(tmp_path)}
 
     def run(name: str, push: bool) -> Step:
-        summary = tmp_path / ("summary.md" if name == "github" else "plan.md")
+        is_github = name.startswith("github")
+        summary = tmp_path / ("summary.md" if is_github else "plan.md")
         summary.write_text("")
         environ = {
             "PATH": os.pathsep.join([str(programs), sysconfig.get_path("scripts"), "/usr/bin", "/bin"]),
@@ -113,14 +122,14 @@ def pipeline(  # noqa: PLR0917 - fixtures
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN,
             "ACTIONS_ID_TOKEN_REQUEST_URL": "http://runner/token?api=1",
         }
-        environ |= github if name == "github" else {"KUBECONFIG": str(kubeconfig), "VAULT_ID_TOKEN": ID_TOKEN}
+        environ |= github if is_github else {"KUBECONFIG": str(kubeconfig), "VAULT_ID_TOKEN": ID_TOKEN}
         environ |= variables
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script(name, push=push)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=120
         )
         log, report = done.stdout + done.stderr, summary.read_text()
-        masked = log.replace(f"::add-mask::{ID_TOKEN}\n", "", 1) if name == "github" else log
+        masked = log.replace(f"::add-mask::{ID_TOKEN}\n", "", 1) if is_github else log
         for canary in {*VALUES.values(), *PLAINTEXT.values(), "CANARY-id", "CANARY-request"}:
             assert canary not in masked + report
         assert not {"kubeconfig", "trust.yaml"}.intersection(one.name for one in tmp_path.iterdir())

@@ -41,6 +41,14 @@ OTHER_PROGRAMS = {
     "--role-arn",
     "--secret-string",
     "--service-account",
+    "--silent",
+    "--plain",
+    "--password",
+    "--out",
+    "--no-newline",
+    "--no-file",
+    "--format",
+    "--env",
 }
 
 
@@ -57,7 +65,7 @@ def test_example_is_demonstrations_own_file() -> None:
     assert page("environment-file").block("example") == (ROOT / "config" / "staging.yaml").read_text()
 
 
-@pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z-]+)", TEXT))))
+@pytest.mark.parametrize("flag", sorted(set(re.findall(r"`?(--[a-z][a-z0-9-]+)", TEXT))))
 def test_every_flag_that_page_names_exists(flag: str) -> None:
     known = {
         word for text in [build_parser().format_help(), *commands().values()] for word in re.findall(r"--[\w-]+", text)

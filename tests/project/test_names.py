@@ -18,10 +18,13 @@ TOPICS = {
         "events",
         "fix_kustomize",
         "fleet",
+        "history",
         "importing",
         "objects",
+        "offboard",
         "plan",
         "restart",
+        "review",
     ),
     *("rollback", "state", "status", "workloads"),
 }

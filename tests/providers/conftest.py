@@ -2,12 +2,15 @@
 
 import functools
 import itertools
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
 
+from tests.providers.sops.gnupg import Gpg
 from tests.servers.scaleway import SecretManager
 from tests.servers.vault import DevVault
 
@@ -56,3 +59,15 @@ def mount_1(dev_vault: DevVault) -> str:
     name = f"old-{next(NUMBERS)}"
     dev_vault.mount(name, 1)
     return name
+
+
+@pytest.fixture(scope="module")
+def gpg(gpg_program: str) -> Iterator[Gpg]:
+    """A folder of gpg's with two keys, of which the second wants a passphrase."""
+    # Not below pytest's own folder: the path of the agent's socket may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="bridge-gpg-", ignore_cleanup_errors=True) as folder:
+        empty = Gpg(gpg_program, Path(folder), ("", ""))
+        try:
+            yield empty.made()
+        finally:
+            empty.end()

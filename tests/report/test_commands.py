@@ -17,7 +17,13 @@ from bridge.report.record import Record
 ROOT = Path(__file__).parents[2]
 FOLDER = "l'équipe/config dir"
 LINE = ["plan", "staging", "--config", FOLDER, "--kubeconfig", "my kube", "--context", 'the "one"']
-PLACEHOLDERS = {"FILE": "some.file", "OVERLAY": "overlays/x", "NAME": "OPENAI_API_KEY", "REF": "vault:a/b"}
+PLACEHOLDERS = {
+    "FILE": "some.file",
+    "KIND/NAME": "Deployment/agent",
+    "OVERLAY": "overlays/x",
+    "NAME": "OPENAI_API_KEY",
+    "REF": "vault:a/b",
+}
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_every_command_of_bridge_in_text_is_one_and_keeps_flags_of_this_run(give
         if args.command in {"help", "completion"}:
             continue
         assert (args.config, args.environment) == (FOLDER, "staging"), place
-        if args.command not in {"init", "set", "exec", "scan"}:
+        if args.command not in {"init", "exec", "scan", "diff", "offboard"}:
             assert (str(args.kubeconfig), args.context) == ("my kube", 'the "one"'), place
 
 

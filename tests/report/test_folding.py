@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.report.folding import ago, columns, fold, padded
-from bridge.report.status import LEFT, STATES, status_text
+from bridge.report.status import LEFT, STATES, age_text, status_text
 from bridge.report.style import PLAIN, Style, table
 from bridge.report.text import plan_text
 
@@ -17,6 +17,19 @@ LETTERS = st.characters(categories=["L", "N"], include_characters="-_.")
 NAMES = st.text(st.sampled_from("abzAZ09-_."), min_size=1, max_size=30)
 WIDE = st.text(LETTERS, min_size=1, max_size=30).filter(lambda name: columns(name) <= 30)
 CLUSTER = {"server": "https://0123456789abcdef.api.k8s.fr-par.scw.cloud:6443", "binding": None, "source": "x"}
+
+
+SECONDS = st.none() | st.integers(0, 10**9)
+AGES = st.none() | st.fixed_dictionaries(
+    {
+        "seconds": SECONDS,
+        "at_least": st.booleans(),
+        "limit": SECONDS,
+        "expires_in": st.none() | st.integers(-(10**9), 10**9),
+        "overdue": st.booleans(),
+        "soon": st.booleans(),
+    }
+)
 
 
 @st.composite
@@ -37,6 +50,7 @@ def statuses(draw: st.DrawFn) -> dict[str, Any]:
             },
             "state": draw(st.sampled_from([*STATES.values(), "altered"])),
             "changed": draw(st.sampled_from([None, "2026-01-02T03:04:05Z", "2026-11-29T11:30:00Z"])),
+            "age": draw(AGES),
         }
         for name in objects
         for place in draw(st.lists(st.sampled_from(places), max_size=4))
@@ -81,7 +95,7 @@ def test_status_fits_80_columns_and_loses_no_name(data: dict[str, Any], terminal
 def row(key: str, place: str, *variables: str) -> dict[str, Any]:
     origin = {"place": place, "places": [place], "revision": "7", "variables": list(variables)}
     when = "2026-11-26T09:00:00Z"
-    return {"object": "Secret/app", "key": key, "origin": origin, "state": "in sync", "changed": when}
+    return {"object": "Secret/app", "key": key, "origin": origin, "state": "in sync", "changed": when, "age": None}
 
 
 def status(*rows: dict[str, Any], width: int | None = 80, colour: bool = False) -> list[str]:
@@ -95,24 +109,67 @@ def status(*rows: dict[str, Any], width: int | None = 80, colour: bool = False) 
 
 def test_status_is_grouped_by_object_and_names_variable_only_if_it_differs() -> None:
     assert status(row("A", "vault:app", "A"), row("B", "vault:app", "OTHER")) == [
-        "    KEY  STATE    LAST CHANGE  FROM",
+        "    KEY  STATE    LAST CHANGE  AGE  FROM",
         "Secret/app",
-        "    A    in sync  3 days ago   vault:app",
-        "    B    in sync  3 days ago   vault:app (OTHER)",
+        "    A    in sync  3 days ago   -    vault:app",
+        "    B    in sync  3 days ago   -    vault:app (OTHER)",
     ]
 
 
 def test_status_shows_origin_once_if_it_does_not_fit_and_absolute_times_without_terminal() -> None:
     long, other = f"vault:{'x' * 40}", f"vault:{'y' * 40}"
     assert status(row("A", long), row("B", other), row("C", long), width=None) == [
-        "    KEY  STATE    LAST CHANGE",
+        "    KEY  STATE    LAST CHANGE           AGE",
         "Secret/app",
         f"  from {long}",
-        "    A    in sync  2026-11-26T09:00:00Z",
-        "    C    in sync  2026-11-26T09:00:00Z",
+        "    A    in sync  2026-11-26T09:00:00Z  -",
+        "    C    in sync  2026-11-26T09:00:00Z  -",
         f"  from {other}",
-        "    B    in sync  2026-11-26T09:00:00Z",
+        "    B    in sync  2026-11-26T09:00:00Z  -",
     ]
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        ({"seconds": 12 * DAY}, "12 d"),
+        ({"seconds": 12 * DAY, "at_least": True}, "at least 12 d"),
+        ({"seconds": 59}, "0 min"),
+        ({"seconds": 47 * 3600}, "47 h"),
+        ({"seconds": 97 * DAY, "limit": 90 * DAY, "overdue": True}, "97 d, limit 90 d"),
+        ({"seconds": 85 * DAY, "at_least": True, "limit": 90 * DAY, "soon": True}, "at least 85 d, limit 90 d"),
+        ({"seconds": 12 * DAY, "limit": 90 * DAY}, "12 d"),
+        ({"limit": 90 * DAY}, "-"),
+        ({"seconds": 12 * DAY, "expires_in": 12 * DAY, "soon": True}, "expires in 12 d"),
+        ({"expires_in": 200 * DAY}, "expires in 200 d"),
+        ({"expires_in": -3 * DAY, "overdue": True}, "expired 3 d ago"),
+        (
+            {"seconds": 97 * DAY, "limit": 90 * DAY, "expires_in": 9 * DAY, "overdue": True},
+            "97 d, limit 90 d",
+        ),
+        ({"seconds": 89 * DAY, "limit": 90 * DAY, "expires_in": -1 * DAY, "overdue": True}, "expired 24 h ago"),
+    ],
+)
+def test_age_is_shown_with_limit_that_is_nearest(age: dict[str, Any], text: str) -> None:
+    nothing = {"seconds": None, "at_least": False, "limit": None, "expires_in": None, "overdue": False, "soon": False}
+    assert age_text(nothing | age) == text
+
+
+def test_overdue_value_has_colour_of_change() -> None:
+    age = {
+        "seconds": 97 * DAY,
+        "at_least": False,
+        "limit": 90 * DAY,
+        "expires_in": None,
+        "overdue": True,
+        "soon": False,
+    }
+    fine, overdue = status(row("A", "vault:app"), row("B", "vault:app") | {"age": age}, colour=True)[-2:]
+    assert "\033" not in fine
+    assert "\033" in overdue
 
 
 @pytest.mark.parametrize(

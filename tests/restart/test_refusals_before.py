@@ -78,7 +78,7 @@ def test_wait_that_is_no_duration(desk: Desk, text: str) -> None:
 def test_waiting_without_restarting_is_mistake(desk: Desk) -> None:
     result = desk.run("sync", "staging", "--wait", "10m")
     assert result.status == 2
-    assert result.lines == ["bridge: error: --wait follows rollouts, so it needs --restart"]
+    assert result.lines[-1] == "bridge sync: error: --wait follows rollouts, so it needs --restart"
     assert desk.target.get("Secret", "agent-secrets") is None
 
 

@@ -214,7 +214,7 @@ def test_replaced_object_does_not_hide_original(desk, repository):
 
 
 def test_too_many_findings_in_history_end_scan(desk, repository, monkeypatch):
-    for module in ("findings", "git_history"):
+    for module in ("findings", "repository_search"):
         monkeypatch.setattr(f"bridge.scan.{module}.MOST", 3)
     guilty = repository.commit(a="CANARY-openai\n" * 50)
     assert scan(desk) == [f"commit {guilty} a:{line}: {OPENAI} (as it is)" for line in (1, 2, 3)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import bridge
-from bridge.run import view
+from bridge.run import line
 from tests.desk import Desk
 from tests.fleet.test_fleet import fleet
 
@@ -79,8 +79,8 @@ def order(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append("ask")
 
     offline_desk.target.embedded.intercept = ask
-    connect, read = view.connect, PlainSession.read
-    monkeypatch.setattr(view, "connect", lambda *given: seen.append("connect") or connect(*given))
+    connect, read = line.connect, PlainSession.read
+    monkeypatch.setattr(line, "connect", lambda *given: seen.append("connect") or connect(*given))
     monkeypatch.setattr(PlainSession, "read", lambda *given: seen.append("read") or read(*given))
     return seen
 
@@ -140,8 +140,8 @@ def test_each_environment_of_many_tells_what_it_has_read_over_one_connection(
     assert offline_desk.run("sync", names[0], "--first").status == 0
     guard.clear()
     connected: list[object] = []
-    connect = view.connect
-    monkeypatch.setattr(view, "connect", lambda *given: connected.append(given) or connect(*given))
+    connect = line.connect
+    monkeypatch.setattr(line, "connect", lambda *given: connected.append(given) or connect(*given))
     assert offline_desk.run("plan", "--all").status == 0
     assert len(connected) == 1
     assert guard == {f"{name}.json": name == names[0] for name in names}

@@ -10,6 +10,7 @@ import pytest
 from bridge.cluster.api import FAR_WIDTH, Api
 from bridge.cluster.waves import Sent, Wave
 from bridge.testing.apiserver import Fault
+from tests.approval.approvals import approvable, file_of
 from tests.desk import Desk
 from tests.failures.failing import failing, objects
 from tests.lease.leases import LEASE, hold, holder
@@ -100,6 +101,20 @@ def test_each_kind_of_run_takes_so_many_round_trips(desk: Desk, count: Callable[
     assert count("sync", "staging") == 1
 
 
+def test_approved_plan_takes_a_round_trip_more_and_lease_after_dry_runs(desk: Desk, count: Callable[..., int]) -> None:
+    """CONTRIBUTING.md has the same numbers."""
+    approvable(desk)
+    file = str(file_of(desk))
+    assert count("plan", "staging", "--out", file) == 3
+    assert count("sync", "staging", "--plan", file) == 9  # the first write
+    assert count("sync", "staging", "--plan", file) == 2  # nothing to change
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    before = holder(desk)
+    assert desk.run("sync", "staging", "--plan", file).status == 1
+    assert holder(desk) == before
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
+
+
 def test_namespace_is_checked_with_rest(desk: Desk, count: Callable[..., int]) -> None:
     uid = desk.target.client.request("GET", f"/api/v1/namespaces/{desk.target.namespace}").body["metadata"]["uid"]
     desk.environment(cluster={"kubeconfig": "kubeconfig", "namespace_uid": uid})
@@ -131,13 +146,16 @@ def test_modules_that_sources_need_are_imported_before_first_request(
 ) -> None:
     """Connections are made meanwhile."""
     monkeypatch.setattr("bridge.http.transport.FAR", far)
+    from bridge_plain import Plain  # noqa: PLC0415 - its folder is on the path only with the desk
+
     asked: list[list[tuple[str, str]]] = []
 
     def preload(_: object) -> None:
         asked.append(list(desk.target.embedded.requests))
         raise ImportError  # reading reports it if it needs the module
 
-    monkeypatch.setattr("bridge_plain.Plain.preload", preload, raising=False)
+    # A class of its own: Python remembers of each class whether it has what `Preloading` asks for.
+    monkeypatch.setattr("bridge_plain.Plain", type("Plain", (Plain,), {"preload": preload}))
     assert desk.run("sync", "staging").status == 0
     assert asked == [[]]
 

@@ -28,26 +28,32 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class Plain:
-    """Its section may say how it should fail, and which revision a document should have."""
+    """Its section may say how it should fail, which revision a document should have, and when it was written.
+
+    A session tells `asked_time` only if the run asks for times.
+    """
 
     concurrency: ClassVar[int] = 2
     fail: str | None = None
     revision: str = "1"
     order: int | None = None
     series: str = ""
+    time: str = ""
+    asked_time: str = ""
 
     def __post_init__(self) -> None:
         if self.fail is not None and self.fail not in (*FAILURES, "bug", "hang"):
             raise OptionError("fail", "must be a known failure")
 
     def open(self, context: Context) -> "PlainSession":
-        return PlainSession(self, context.base)
+        return PlainSession(self, context)
 
 
 class PlainSession:
-    def __init__(self, provider: Plain, base: Path) -> None:
+    def __init__(self, provider: Plain, context: Context) -> None:
         self.provider = provider
-        self.base = base
+        self.base = context.base
+        self.dated = context.dated
 
     def read(self, path: str, revision: str | None = None) -> Document:
         if self.provider.fail == "bug":
@@ -61,7 +67,11 @@ class PlainSession:
         if revision is not None:
             raise NotFound("no such document")
         document = JsonFileSession(self.base).read(path)
-        return document._replace(revision=Revision(self.provider.revision, self.provider.order, self.provider.series))
+        provider = self.provider
+        return document._replace(
+            revision=Revision(provider.revision, provider.order, provider.series),
+            time=(self.dated and provider.asked_time) or provider.time,
+        )
 
     def close(self) -> None:
         pass

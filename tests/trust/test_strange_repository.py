@@ -78,6 +78,8 @@ def every_command(desk: Desk) -> dict[str, Result]:
     plain = json.loads((desk.folder / "staging.yaml").read_text())
     results = {"import": desk.run("import", "staging", str(patch), "--to", SHELF, "--yes")}
     results["scan"] = desk.run("scan", "staging", "--git", str(desk.folder))
+    for revisions in ("HEAD~1", "HEAD~1..HEAD", "main..."):
+        results[f"diff {revisions}"] = desk.run("diff", "staging", "--git", revisions)
     results["check --files"] = desk.run("check", "--files", "sops", str(desk.folder / FILE))
     for revision in ("", "@HEAD~1", "@HEAD", f"@{'0' * 39}1"):
         desk.write("staging.yaml", plain | {"sources": [f"sops:{FILE}{revision}"]})

@@ -195,11 +195,8 @@ class Place(NamedTuple):
 # Each with the name that it asks in the trust file's stead, or with the reason why it need not ask.
 ASKS: Final = {
     Place("bridge/cluster/plugin_process.py", "run", "Popen"): ("bridge/cluster/exec_plugin.py", "check_start"),
-    Place("bridge/kustomize/program.py", "build", "Popen"): ("bridge/kustomize/program.py", "refused_program"),
-    Place("providers/bridge_providers/sops/programs.py", "_start", "subprocess.Popen"): (
-        "providers/bridge_providers/sops/programs.py",
-        "check_start",
-    ),
+    Place("bridge/kustomize/program.py", "build", "ChildProgram"): ("bridge/kustomize/program.py", "refused_program"),
+    Place("bridge/programs.py", "_start", "ChildProgram"): ("bridge/programs.py", "refused_program"),
     Place("providers/bridge_providers/aws/client.py", "_made", "Session"): (
         "providers/bridge_providers/aws/client.py",
         "check_chain",
@@ -256,9 +253,11 @@ ASKS: Final = {
     Place("bridge/sources/session.py", "open_session", "provider.open"): ("bridge/sources/session.py", "untrusted"),
 }
 EXEMPT: Final = {
+    Place("bridge/bounded.py", "__init__", "subprocess.Popen"): "its callers ask",
     Place("bridge/git.py", "start", "Popen.__new__"): "git: hardened, and without a credential",
     Place("bridge/git.py", "start", "process.__init__"): "the same",
     Place("bridge/commands/exec.py", "_replace_process", "os.execvpe"): "the operator's own command",
+    Place("bridge/commands/exec_masked.py", "_start", "Popen"): "the operator's own command",
     Place("bridge/commands/help.py", "_page_with", "subprocess.Popen"): "the operator's own pager",
     Place("bridge/commands/demo.py", "_bridge", "subprocess.run"): "bridge itself",
     Place("bridge/commands/demo.py", "_request", "urllib.request.build_opener"): "the embedded cluster",
@@ -284,7 +283,9 @@ def places() -> Iterator[Place]:
 
 def is_risky(call: str) -> bool:
     owner, _, name = call.rpartition(".")
-    if name in {"Popen", "load_kube_config", *SENDS} or call in {"Popen.__new__", "process.__init__", "session.client"}:
+    if name in {"Popen", "ChildProgram", "load_kube_config", *SENDS}:
+        return True
+    if call in {"Popen.__new__", "process.__init__", "session.client"}:
         return True
     if name == "open":
         return owner.endswith(("provider", "server"))

@@ -1,6 +1,6 @@
 """Read and write secrets in AWS Secrets Manager and Parameter Store, through boto3 and AWS's own settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -54,6 +54,14 @@ class Aws(_Section):
         for name in paths.ENDPOINTS:
             if url := context.environ.get(name):
                 yield url
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:  # noqa: ARG002 - AWS's library has its own
+        """Return the service, the region and the name or ARN; the account is that of the credentials."""
+        from bridge_providers.aws.client import region_of  # noqa: PLC0415 - boto3 takes half a second
+
+        place = paths.parse(path)
+        region = place.region or self.region or region_of(self.profile)
+        return {"service": place.service, **({"region": region} if region else {}), "path": place.name}
 
     def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:
         """Yield the variables and files that may have the keys, in order, for `bridge doctor`."""

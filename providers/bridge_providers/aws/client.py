@@ -52,6 +52,15 @@ class Deleted(NotFound):
     """The secret is scheduled for deletion."""
 
 
+def region_of(profile: str | None) -> str | None:
+    """Return the region in AWS's configuration, or None; nothing is sent."""
+    try:
+        region = botocore.session.Session(profile=profile).get_config_variable("region")
+    except exceptions.BotoCoreError:
+        return None
+    return region if isinstance(region, str) else None
+
+
 class Service:
     """One service in one region, for any number of threads. Everything raises Denied, ProviderError or Unavailable."""
 

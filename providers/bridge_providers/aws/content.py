@@ -17,10 +17,14 @@ from bridge.provider import (
 )
 
 
-def document(value: SecretValue, revision: Revision) -> Document:
-    """Return the fields of a JSON object, with its text as `whole`, or one value; ProviderError for a duplicate key."""
+def document(value: SecretValue, revision: Revision, time: Any) -> Document:  # noqa: ANN401 - boto3 has no types
+    """Return the fields of a JSON object, with its text as `whole`, or one value; ProviderError for a duplicate key.
+
+    `time` is when AWS got the value.
+    """
     fields = _fields(value)
-    return Document(value if fields is None else (fields,), revision, whole=None if fields is None else value)
+    content = value if fields is None else (fields,)
+    return Document(content, revision, whole=None if fields is None else value, time=shown(time))
 
 
 def _fields(value: SecretValue) -> Mapping[str, Node] | None:
@@ -56,6 +60,11 @@ def _json(fields: Mapping[str, Node]) -> SecretValue:
         raise ProviderError(str(error), hint=error.hint) from None
 
 
-def microseconds(time: Any) -> int | None:  # noqa: ANN401 - boto3 has no types
+def shown(time: Any) -> str:  # noqa: ANN401 - as above
+    """Return a time of AWS's as text, or "" if it is none."""
+    return time.isoformat(timespec="seconds") if isinstance(time, datetime) and time.tzinfo else ""
+
+
+def microseconds(time: Any) -> int | None:  # noqa: ANN401 - as above
     """Return a time of AWS's as an order."""
     return int(time.timestamp() * 1_000_000) if isinstance(time, datetime) else None

@@ -6,6 +6,7 @@ compares its new version's number with the one that must follow.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from bridge.provider import Conflict, Document, NotFound, ProviderError, Revision, SecretValue
@@ -22,11 +23,12 @@ def read(service: Service, name: str, revision: str | None) -> Document:
     """Return the parameters below a name as one document, or the parameter itself if nothing is below it."""
     found = list(_below(service, name)) if name.startswith("/") and revision is None else []
     if found:
-        return Document((_tree(name, found),), _folder_revision(found))
+        times = [moment for one in found if isinstance(moment := one.get("LastModifiedDate"), datetime)]
+        return Document((_tree(name, found),), _folder_revision(found), time=content.shown(max(times, default=None)))
     if name.endswith("/"):
         raise NotFound("no parameter is below this name", hint=f"run `aws ssm get-parameters-by-path --path {name}`")
     one = _parameter(service, name if revision is None else f"{name}:{revision}")
-    return content.document(SecretValue.of(_text(one)), _revision(one))
+    return content.document(SecretValue.of(_text(one)), _revision(one), one.get("LastModifiedDate"))
 
 
 def _below(service: Service, name: str) -> Iterator[Mapping[str, Any]]:

@@ -34,7 +34,7 @@ def read(service: Service, name: str, revision: str | None) -> Document:
     given, id_ = _revision(answer)
     if (not name.startswith("arn:") and answer.get("Name") != name) or which.get("VersionId", id_) != id_:
         raise ProviderError("AWS returned another secret or version than requested", hint="write the secret's full ARN")
-    return content.document(_value(answer), given)
+    return content.document(_value(answer), given, answer.get("CreatedDate"))
 
 
 def _revision(answer: Mapping[str, Any]) -> tuple[Revision, str]:

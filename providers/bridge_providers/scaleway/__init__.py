@@ -1,7 +1,7 @@
 """Read and write secrets in Scaleway Secret Manager, using a few HTTP calls and the vendor's own settings."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -58,6 +58,17 @@ class Scaleway(_Section):
         url = settings.url_of(context.environ, profile.load(context.environ, self.profile))
         if url != settings.API:
             yield url
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        """Return the API, the region, the project and the secret's folder and name, or its ID."""
+        from bridge_providers.scaleway import profile, settings  # noqa: PLC0415 - most commands do not need it
+
+        scope, place = paths.parse(path)
+        loaded = profile.load(context.environ, self.profile)
+        region, project = settings.scope_of(self, scope, context.environ, loaded)
+        parts = {"address": settings.url_of(context.environ, loaded), "region": region, "project": project or ""}
+        parts |= {"path": f"{place.folder.rstrip('/')}/{place.name}"} if place.name else {"id": place.id}
+        return {name: text for name, text in parts.items() if text}
 
     def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:
         """Yield the variables and the file that may have the secret key, in order, for `bridge doctor`."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.provider import Denied, NotFound, Problem, ProviderError, Unavailable
+from bridge.provider import Denied, NotFound, Problem, ProviderError, StoredVersion, Unavailable
 from bridge_providers.scaleway import answers
 from bridge_providers.scaleway.api import SecretManager
 from bridge_providers.scaleway.paths import LATEST, LATEST_ENABLED, Place, is_uuid
@@ -12,6 +12,7 @@ from bridge_providers.scaleway.paths import LATEST, LATEST_ENABLED, Place, is_uu
 if TYPE_CHECKING:
     import datetime as dt
 
+_STATES: Final = frozenset({"disabled", "deleted", "scheduled_for_deletion"})
 KEPT: Final = 7
 """How many days Secret Manager keeps a secret that is scheduled for deletion."""
 _UNCHECKED: Final = "could not check whether reading it makes it expire (expires_once_accessed)"
@@ -42,6 +43,26 @@ def guard(api: SecretManager, place: Place, revision: str) -> Iterator[Problem]:
             "use a secret without one: runs fail once the last revision expires",
             warning=True,
         )
+
+
+def listed(api: SecretManager, place: Place) -> tuple[StoredVersion, ...]:
+    """Return the revisions of a secret, newest first; raise NotFound if there is no such secret."""
+    metadata = secret(api, place)
+    if metadata is None:
+        raise NotFound(f"no such secret in {api.shown(place)}", hint=answers.FRESH)
+    versions = sorted(api.versions(id_of(metadata), place), key=number, reverse=True)
+    return tuple(StoredVersion(str(number(one)), _created(one), _state(one)) for one in versions)
+
+
+def _created(version: Metadata) -> str:
+    moment = version.get("created_at")
+    return moment if isinstance(moment, str) and _DATE.fullmatch(moment) else ""
+
+
+def _state(version: Metadata) -> str:
+    """Return why a revision cannot be read, or an empty text."""
+    status = version.get("status")
+    return "" if status == "enabled" else str(status).replace("_", " ") if status in _STATES else "not enabled"
 
 
 def _policies(api: SecretManager, place: Place, metadata: Metadata, revision: str) -> Iterator[Metadata]:

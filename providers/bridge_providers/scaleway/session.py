@@ -1,10 +1,20 @@
 """Read and write secrets during one run: check before the first access, access, and build the document."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.provider import Context, Denied, Document, NotFound, Problem, ProviderError, Revision, Unavailable
+from bridge.provider import (
+    Context,
+    Denied,
+    Document,
+    NotFound,
+    Problem,
+    ProviderError,
+    Revision,
+    StoredVersion,
+    Unavailable,
+)
 from bridge_providers.scaleway import content, metadata, paths
 from bridge_providers.scaleway.api import SecretManager
 from bridge_providers.scaleway.paths import Place, Requested, Scope
@@ -32,7 +42,8 @@ class ScalewaySession:
         answer = _accessed(api, place, wanted)
         if not isinstance(answer, Mapping):
             raise answer
-        return _document(answer, place, wanted, warnings)
+        document = _document(answer, place, wanted, warnings)
+        return document._replace(time=_created(api, place, answer)) if self._context.dated else document
 
     def write(self, path: str, document: Document, *, expect: Revision | None) -> Revision:
         """Add a revision after `expect`, or create the secret if that is None; older revisions stay."""
@@ -40,6 +51,11 @@ class ScalewaySession:
 
         scope, place = paths.parse(path)
         return write(self._open(scope), place, document, expect)
+
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the revisions of a secret, newest first; no value is read."""
+        scope, place = paths.parse(path)
+        return metadata.listed(self._open(scope), place)
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,6 +84,15 @@ def _accessed(api: SecretManager, place: Place, wanted: Requested) -> Mapping[st
     except ProviderError as error:
         failure = error
     return metadata.explained(api, place, wanted.revision, failure)
+
+
+def _created(api: SecretManager, place: Place, answer: Mapping[str, Any]) -> str:
+    """Return when a revision was created, or an empty text if the API does not say: reading needs less permission."""
+    try:
+        created = api.version(answer["secret_id"], str(answer["revision"]), place).get("created_at")
+    except (ProviderError, Unavailable):
+        return ""
+    return created if isinstance(created, str) else ""
 
 
 def _document(answer: Mapping[str, Any], place: Place, wanted: Requested, warnings: tuple[Problem, ...]) -> Document:

@@ -116,6 +116,14 @@ def region_of(option: str | None, field: str, environ: Mapping[str, str], profil
     return text
 
 
+def scope_of(
+    options: "Scaleway", scope: paths.Scope, environ: Mapping[str, str], profile: Profile
+) -> tuple[str, str | None]:
+    """Return the region and the project of a reference, which may name them itself."""
+    region = scope.region or region_of(options.region, "region", environ, profile)
+    return region, scope.project_id or _project(options, environ, profile)
+
+
 def _project(options: "Scaleway", environ: Mapping[str, str], profile: Profile) -> str | None:
     text, place = _setting(environ, "SCW_DEFAULT_PROJECT_ID", profile, "default_project_id")
     if options.project_id is None and text is not None and not paths.is_uuid(text):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from bridge.provider import Context, Document, Problem, ProviderError, Revision
+from bridge.provider import Context, Cures, DataKey, Document, Outline, Problem, ProviderError, Revision, Rules
 from bridge_providers.sops import sections
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Sops(_Section):
 
     __slots__ = ()
     concurrency: ClassVar[int] = 4
+    rules_file: ClassVar[str] = ".sops.yaml"
     removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED
 
     def __init__(self, *_values: object, **_fields: object) -> None:
@@ -68,14 +69,22 @@ class Sops(_Section):
         return SopsSession(self, context)
 
     def preload(self) -> None:
-        """Import what a file with age keys needs: `cryptography` takes most of the time of a read."""
-        from bridge_providers.sops import age, decrypt, files, keys, stores  # noqa: F401, PLC0415 - as `read` does
+        """Import what a YAML file with age keys needs: `cryptography` and `pyrage` take most of the time of a read."""
+        import pyrage  # noqa: F401, PLC0415 - as `age` does
+        from cryptography.hazmat.primitives.ciphers import aead  # noqa: F401, PLC0415 - as `cipher` does
+
+        from bridge_providers.sops import age, decrypt, files, keys, store_yaml, stores  # noqa: F401, PLC0415 - as above
 
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the servers that the section or a variable names instead of the vendors' own."""
         if self.s3 or self.kms:
             yield from self._endpoints(context)
         yield from (vault.address or "" for vault in sections.vaults(self))
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:  # noqa: ARG002 - the contract's signature
+        """Return the path as the reference has it, and for an object also the section's storage and region."""
+        parts = {"storage": self.s3, "region": self.s3_region} if _is_object(path) else {}
+        return {name: text for name, text in parts.items() if text} | {"path": path}
 
     def _endpoints(self, context: Context) -> Iterator[str]:
         """Yield the valid URLs of the object storage and of KMS."""
@@ -117,9 +126,9 @@ class Sops(_Section):
 
     def check_history(self, path: str, context: Context) -> Iterable[Problem]:
         """Warn of recipients who were removed and can still open the data key, if git proves it."""
-        from bridge_providers.sops import history  # noqa: PLC0415 - as above
+        from bridge_providers.sops import removed_recipients  # noqa: PLC0415 - as above
 
-        return () if _is_object(path) else history.problems(path, context)
+        return () if _is_object(path) else removed_recipients.problems(path, context)
 
     def rewritten_numbers(
         self, path: str, revision: str | None, context: Context
@@ -128,6 +137,43 @@ class Sops(_Section):
         from bridge_providers.sops import check  # noqa: PLC0415 - as above
 
         return () if _is_object(path) else check.numbers(path, revision, context)
+
+    def file(self, path: str, context: Context) -> Path | None:
+        """Return where a file would be; None for an object in object storage."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return None if _is_object(path) else outline.file(path, context)
+
+    def outline(self, path: str, content: bytes) -> Outline:
+        """Return what the content of a file shows without a key."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.outline(path, content)
+
+    def rules_for(self, path: str, content: bytes) -> Rules | None:
+        """Return what the content of a `.sops.yaml` says about a new file in its folder or below."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.rules_for(path, content)
+
+    def outline_in_clear(self, path: str, content: bytes) -> Outline | None:
+        """Return what the content of a file shows that is not encrypted."""
+        from bridge_providers.sops import outline  # noqa: PLC0415 - as above
+
+        return outline.in_clear(path, content)
+
+    def same_key(
+        self, steps: Iterable[tuple[str, tuple[str, ...]]], versions: Mapping[str, Outline]
+    ) -> Iterable[tuple[str, str]]:
+        """Yield pairs of versions whose ciphertext proves that they have one data key."""
+        from bridge_providers.sops import lineage  # noqa: PLC0415 - as above
+
+        known = {id_: lineage.version_of(version) for id_, version in versions.items()}
+        return lineage.same_key([lineage.Step(child, parents, None) for child, parents in steps], known)
+
+    def cures(self, file: str) -> Cures:
+        """Return the commands of sops for a file."""
+        return Cures(f"sops updatekeys {file}", f"sops rotate -i {file}", f"sops edit {file}")
 
     def describe(self, path: str, context: Context) -> str:
         """Describe which sops wrote a file, for how many keys, and whether only the sops program opens it."""
@@ -202,6 +248,12 @@ class SopsSession:
 
         _check_is_file(path)
         writing.rehearse(path, document, expect, self._tools())
+
+    def data_key(self, path: str, content: bytes) -> DataKey:
+        """Open the data key of any version of a file, for comparisons in memory."""
+        from bridge_providers.sops import unseal  # noqa: PLC0415 - as above
+
+        return unseal.data_key(path, content, self._keyring())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Yield the values that the file's rule, or for a new file the rule of `.sops.yaml`, leaves in clear."""

@@ -20,6 +20,8 @@ _NEW_NONCE_BYTES: Final = 32
 _BEGIN: Final = b"ENC["
 _BASE64: Final = rb"([0-9A-Za-z+/]+={0,2})"
 _FORM: Final = re.compile(rb"ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:([a-z]+)\]" % (_BASE64, _BASE64, _BASE64))
+FORM: Final = re.compile(rb"(ENC\[AES256_GCM,data:%b,iv:%b,tag:%b,type:[a-z]+\])" % ((rb"[0-9A-Za-z+/]+={0,2}",) * 3))
+"""An encrypted value as a whole."""
 _READERS: Final[dict[bytes, Callable[[bytes], SecretValue | None]]] = {
     b"str": tree.text_leaf,
     b"int": scalars.integer_leaf,
@@ -42,6 +44,11 @@ class Undecryptable(Exception):
 def looks_encrypted(text: bytes) -> bool:
     """Return whether a text begins like an encrypted value."""
     return text.startswith(_BEGIN)
+
+
+def is_sealed(leaf: SecretValue) -> bool:
+    """Return whether a leaf has the form of an encrypted value."""
+    return leaf.kind is Kind.TEXT and _FORM.fullmatch(leaf.reveal()) is not None
 
 
 def problem_of_form(leaf: SecretValue) -> str | None:

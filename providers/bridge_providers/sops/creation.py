@@ -12,7 +12,7 @@ from bridge_providers.sops.tree import Tree
 
 CONFIG: Final = ".sops.yaml"
 _MAX_DEPTH: Final = 100  # folders that sops looks in
-_TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
+TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 """The types of keys that have another name in a file's metadata."""
 _EXAMPLE: Final = "add to .sops.yaml: creation_rules: [{path_regex: '…', age: age1…}]"
 
@@ -55,32 +55,34 @@ def find_rule(path: Path) -> Rule | None:
     config = _find(path)
     if config is None:
         return None
-    rule, where = _match(_content(config), config, path)
-    groups = rule.get("key_groups")
-    parts = [rule]
-    if groups is not None and not recipients.is_empty(groups):
-        parts = [
-            part
-            for group in (groups if isinstance(groups, list) else [groups])
-            for part in recipients.merged(group, where)
-        ]
+    matching = match(_content(config), config, path)
+    if matching is None:
+        raise ProviderError(f"no rule of {config} matches {path.relative_to(config.parent)}", hint=_EXAMPLE)
+    rule, where = matching
     age: list[str] = []
     others: list[str] = []
-    for part in parts:
+    for part in (part for group in groups_of(rule, where) for part in group):
         age += recipients.texts(part, "age", where)
-        names = {_TYPES.get(name, name) for name in part if not recipients.is_empty(part[name])}
+        names = {TYPES.get(name, name) for name in part if not recipients.is_empty(part[name])}
         others += sorted(names & {*metadata.KEY_TYPES} - {"age"})
-    return Rule(config, where, tuple(age), tuple(dict.fromkeys(others)), _selector(rule, where))
+    return Rule(config, where, tuple(age), tuple(dict.fromkeys(others)), selector_of(rule, where))
 
 
-def _match(rules: list[dict[str, Tree]], config: Path, path: Path) -> tuple[dict[str, Tree], str]:
-    """Return the first rule that matches a file, and its place."""
+def groups_of(rule: dict[str, Tree], where: str) -> list[list[dict[str, Tree]]]:
+    """Return the key groups of a rule, each as the parts that sops combines; without `key_groups`, the rule itself."""
+    groups = rule.get("key_groups")
+    if groups is None or recipients.is_empty(groups):
+        return [[rule]]
+    return [recipients.merged(group, where) for group in (groups if isinstance(groups, list) else [groups])]
+
+
+def match(rules: list[dict[str, Tree]], config: Path, path: Path) -> tuple[dict[str, Tree], str] | None:
+    """Return the first rule that matches a file, and its place; None if no rule matches."""
     for number, rule in enumerate(rules, 1):
         where = f"{config}: rule {number}"
         if _matches(rule, path, config.parent, where):
             return rule, where
-    relative = path.relative_to(config.parent)
-    raise ProviderError(f"no rule of {config} matches {relative}", hint=_EXAMPLE)
+    return None
 
 
 def _find(path: Path) -> Path | None:
@@ -92,13 +94,22 @@ def _find(path: Path) -> Path | None:
 
 
 def _content(config: Path) -> list[dict[str, Tree]]:
-    """Return the rules of a configuration."""
     try:
         data = files.read(config)
-        damage.check_conflict(data)
-        documents = store_yaml.documents(data)
     except NotFound:
         raise
+    except ProviderError as error:
+        problem = error.problems[0]
+    else:
+        return rules_in(data, config)
+    raise ProviderError(f"{config}: {problem.what}", hint=problem.hint)
+
+
+def rules_in(data: bytes, config: Path) -> list[dict[str, Tree]]:
+    """Return the rules of a configuration with this content."""
+    try:
+        damage.check_conflict(data)
+        documents = store_yaml.documents(data)
     except ProviderError as error:
         problem = error.problems[0]
     else:
@@ -120,7 +131,8 @@ def _matches(rule: dict[str, Tree], path: Path, folder: Path, where: str) -> boo
         raise ProviderError(f"{where}: its `path_regex` cannot be used: {error}") from error
 
 
-def _selector(rule: dict[str, Tree], where: str) -> tuple[str, str]:
+def selector_of(rule: dict[str, Tree], where: str) -> tuple[str, str]:
+    """Return the name and the pattern of the rule that says what is encrypted."""
     selectors = [(name, pattern) for name in metadata.RULES if (pattern := _text(rule, name, where))]
     if len(selectors) > 1:
         raise ProviderError(f"{where} has more than one rule for what is encrypted: {', '.join(dict(selectors))}")

@@ -44,11 +44,13 @@ def decrypt(data: bytes, store: str, keyring: Keyring) -> Document:
     if isinstance(key, bytes):
         opened = _opened(data, loaded, key)
         warnings = (*mac.warnings(loaded.block), *keyring.warnings(loaded.block))
-        return Document(_content(opened.documents, store), opened.revision, warnings)
-    if not keyring.program.is_configured or not loaded.block.groups:
+        content, revision = _content(opened.documents, store), opened.revision
+    elif not keyring.program.is_configured or not loaded.block.groups:
         raise key
-    content = _content(_by_program(data, store, loaded.block, keyring, key), store)
-    return Document(content, _revision(data, loaded.block), tuple(mac.warnings(loaded.block)))
+    else:
+        content = _content(_by_program(data, store, loaded.block, keyring, key), store)
+        revision, warnings = metadata.revision(data, loaded.block.last_modified), tuple(mac.warnings(loaded.block))
+    return Document(content, revision, warnings, sha256=_sha256(data), time=loaded.block.last_modified.rfc3339())
 
 
 def open_file(data: bytes, store: str, keyring: Keyring) -> Opened:
@@ -84,7 +86,7 @@ def _opened(data: bytes, loaded: _Loaded, key: bytes) -> Opened:
     trees = Walk(stored.documents, rule, opener.visit).run()
     mac.verify(block, cipher, opener.hashed)
     documents = tuple(map(tree.without_comments, trees)) if opener.has_comments else trees
-    return Opened(stored, block, cipher, documents, _revision(data, block), trees)
+    return Opened(stored, block, cipher, documents, metadata.revision(data, block.last_modified), trees)
 
 
 def _by_program(
@@ -126,9 +128,8 @@ def _content(documents: Sequence[Mapping[str, Node]], store: str) -> "SecretValu
     return tuple(documents)
 
 
-def _revision(data: bytes, block: Metadata) -> Revision:
-    moment = block.last_modified
-    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class Opener:

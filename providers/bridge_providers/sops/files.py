@@ -55,6 +55,11 @@ def _read(descriptor: int) -> bytes:
         raise ProviderError("is not a regular file")
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         data = file.read(LIMIT + 1)
+    check_size(data)
+    return data
+
+
+def check_size(data: bytes) -> None:
+    """Raise ProviderError for more than the largest file."""
     if len(data) > LIMIT:
         raise ProviderError(f"is larger than {LIMIT // 2**20} MiB")
-    return data

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.programs import Ended, Programs
 from bridge.provider import Context, Denied
 from bridge_providers.sops import origin, tree
 from bridge_providers.sops.key_types import Group
-from bridge_providers.sops.programs import Ended, Programs
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops

@@ -15,10 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bridge.provider import SecretValue
-from bridge_providers.sops import cipher, metadata
+from bridge.provider import Outline
 from bridge_providers.sops.key_types import Stanza
-from bridge_providers.sops.tree import Stored, Tree
 
 
 class Version(NamedTuple):
@@ -56,16 +54,16 @@ class Removed(NamedTuple):
     commit: str | None  # the newest that removed the recipient; None if not committed yet
 
 
-def version_of(stored: Stored) -> Version:
-    """Read a file as a version; ProviderError if its metadata cannot be read."""
-    leaves = [value for document in stored.documents for value in _encrypted(document)]
-    block = metadata.read(stored.metadata)
+def version_of(outline: Outline) -> Version:
+    """Return what a version shows of its data key."""
+    leaves = [value for leaf in outline.leaves.values() for value in leaf.sealed]
+    readers = outline.rules.readers
     return Version(
-        frozenset(metadata.stanzas(stored.metadata)),
-        frozenset({block.mac.encode()} if block.mac else ()),
+        frozenset(Stanza(one.id, one.wrapped) for one in readers),
+        frozenset({outline.mac} if outline.mac else ()),
         frozenset(leaves),
         len(leaves),
-        len(block.groups) > 1,
+        any(one.group for one in readers),
     )
 
 
@@ -101,7 +99,7 @@ def _last_step_without(recipient: str, steps: Sequence[Step], versions: Mapping[
 def _kin(today: str, steps: Iterable[Step], versions: Mapping[str, Version]) -> set[str]:
     """Return the versions that are proven to have today's data key."""
     joined: defaultdict[str, set[str]] = defaultdict(set)
-    for one, other in (*_neighbours(steps, versions), *_alike(versions)):
+    for one, other in same_key(steps, versions):
         joined[one].add(other)
         joined[other].add(one)
     kin, left = {today}, [today]
@@ -112,17 +110,31 @@ def _kin(today: str, steps: Iterable[Step], versions: Mapping[str, Version]) -> 
     return kin
 
 
+def same_key(steps: Iterable[Step], versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of versions that are proven to have one data key."""
+    yield from _neighbours(steps, versions)
+    yield from _alike(versions)
+
+
 def _neighbours(steps: Iterable[Step], versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
     for step in steps:
         child = versions.get(step.child)
         parents = [one for one in step.parents if one in versions]
         if child is None or not parents:
             continue
-        by_key = [one for one in parents if versions[one].wrapped & child.wrapped]
-        by_mac = [one for one in parents if versions[one].mac & child.mac]
-        by_leaf = [one for one in parents if versions[one].leaves & child.leaves]
-        for parent in by_key or by_mac or (by_leaf if len(by_leaf) == 1 else []):
+        for parent in _related(child, parents, versions):
             yield step.child, parent
+
+
+def _related(child: Version, parents: Sequence[str], versions: Mapping[str, Version]) -> Sequence[str]:
+    """Return the parents that have a version's data key: by wrapped keys, else by MAC, else by the values of one."""
+    wrapped = child.wrapped
+    if by_key := [one for one in parents if not versions[one].wrapped.isdisjoint(wrapped)]:
+        return by_key
+    if by_mac := [one for one in parents if versions[one].mac & child.mac]:
+        return by_mac
+    by_leaf = [one for one in parents if not versions[one].leaves.isdisjoint(child.leaves)]
+    return by_leaf if len(by_leaf) == 1 else ()
 
 
 def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
@@ -131,12 +143,3 @@ def _alike(versions: Mapping[str, Version]) -> Iterator[tuple[str, str]]:
     for name, version in versions.items():
         if version.wrapped:
             yield first.setdefault(version.wrapped, name), name
-
-
-def _encrypted(node: Tree) -> Iterator[bytes]:
-    if isinstance(node, SecretValue):
-        if cipher.looks_encrypted(node.reveal()) and cipher.problem_of_form(node) is None:
-            yield node.reveal()
-        return
-    for child in node.values() if isinstance(node, dict) else node:
-        yield from _encrypted(child)

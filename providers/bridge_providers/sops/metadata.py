@@ -4,11 +4,13 @@ Layout and leniency are those of sops's stores/stores.go, which decodes with map
 case, and numbers or booleans instead of strings.
 """
 
+import hashlib
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from bridge.provider import Kind, ProviderError, SecretValue
+from bridge.provider import Kind, ProviderError, Reader, Revision, SecretValue
 from bridge_providers.sops.gotime import GoTime
-from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, Stanza, TransitKey
+from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey
 from bridge_providers.sops.tree import Tree
 
 RULES: Final = (
@@ -92,20 +94,23 @@ def _groups(block: dict[str, Tree]) -> tuple[Group, ...]:
     return tuple(_group(group) for group in _mappings(block, "key_groups"))
 
 
-def stanzas(block: dict[str, Tree]) -> tuple[Stanza, ...]:
-    """Return every key of every group, also of types that bridge cannot open."""
+def revision(data: bytes, moment: GoTime) -> Revision:
+    """Return the revision of a file with this content that was last modified at this moment."""
+    return Revision(f"{moment.rfc3339()}/{hashlib.sha256(data).hexdigest()[:8]}", moment.unix_nanoseconds())
+
+
+def readers(block: dict[str, Tree]) -> Iterator[Reader]:
+    """Yield every key of every group, also of types that bridge cannot open, with its type and group."""
     groups = [block] if any(_mappings(block, kind) for kind in KEY_TYPES) else _mappings(block, "key_groups")
-    return tuple(
-        Stanza(_recipient(kind, key), _text(key, "enc").strip())
-        for group in groups
-        for kind in KEY_TYPES
-        for key in _mappings(group, kind)
-    )
+    for number, group in enumerate(groups):
+        for kind in KEY_TYPES:
+            for key in _mappings(group, kind):
+                name = "/".join(_text(key, field) for field in _NAMED_BY[kind])
+                yield Reader(kind, key_name(kind, name), number, _text(key, "enc").strip())
 
 
-def _recipient(kind: str, key: dict[str, Tree]) -> str:
+def key_name(kind: str, name: str) -> str:
     """Return a key's name, without an ssh key's comment, so that equal keys have equal names."""
-    name = "/".join(_text(key, field) for field in _NAMED_BY[kind])
     return {"age": " ".join(name.split()[:2]), "pgp": name.replace(" ", "").upper()}.get(kind, name)
 
 

@@ -101,7 +101,7 @@ def vaults(options: "Sops") -> "list[Vault]":
 
 def _vault(kind: "type[Vault]", section: Mapping[str, object]) -> "Vault":
     try:
-        return kind(**section)  # type: ignore[arg-type] # the fields are checked there
+        return kind(**section)  # the fields are checked there
     except OptionError as error:
         wrong = error
     raise OptionError("hc_vault", f"{wrong.field} {wrong.what}", hint=wrong.hint)

@@ -28,10 +28,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.programs import Ended, Programs
 from bridge.provider import Context, Denied, ProviderError
 from bridge_providers.sops import files, origin, sections, stores
 from bridge_providers.sops.metadata import Metadata
-from bridge_providers.sops.programs import Ended, Programs
 
 if TYPE_CHECKING:
     from bridge_providers.sops import Sops

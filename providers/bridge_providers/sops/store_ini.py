@@ -33,6 +33,11 @@ def load(data: bytes) -> Stored:
     return Stored(documents, flat.nested({key: _unescaped(leaf) for key, leaf in values.items()}, "names in `[sops]`"))
 
 
+def documents(data: bytes) -> list[dict[str, Tree]]:
+    """Read a file that is not encrypted; a repeated section counts once."""
+    return [{section.name: {**_entries(section, set())} for section in parse(data) if section.entries}]
+
+
 def parse(data: bytes) -> list[Section]:
     """Return the sections, within bounds; ProviderError if sops refuses the file too, or would lose something."""
     problem = ""

@@ -12,7 +12,12 @@ _WORDS: Final = {None: (b"", Kind.NULL), True: (b"true", Kind.BOOLEAN), False: (
 
 def load(data: bytes) -> Stored:
     """Read an encrypted JSON file."""
-    return tree.take_metadata([_Builder().document(_parse(data))])
+    return tree.take_metadata(documents(data))
+
+
+def documents(data: bytes) -> list[dict[str, Tree]]:
+    """Read the one object of a file, encrypted or not."""
+    return [_Builder().document(_parse(data))]
 
 
 class _Broken(Exception):

@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import damage
-from bridge_providers.sops.tree import Stored
+from bridge_providers.sops.tree import Stored, Tree, is_not_encrypted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 YAML: Final = "yaml"
 JSON: Final = "json"
@@ -34,3 +35,19 @@ def load(data: bytes, store: str) -> Stored:
     reader: Callable[[bytes], Stored] = import_module(f"bridge_providers.sops.store_{store}").load
     stored = reader(data)
     return stored._replace(has_comments=has_comments(store))
+
+
+def load_clear(data: bytes, store: str) -> "Sequence[dict[str, Tree]] | None":
+    """Read a file that is not encrypted; None if it is, ProviderError if it does not have its suffix's format."""
+    try:
+        load(data, store)
+    except ProviderError as error:
+        if not is_not_encrypted(error) and (store != BINARY or b'"sops"' in data):
+            raise
+    else:
+        return None
+    if store == BINARY:
+        return ({BINARY: SecretValue(data, Kind.BYTES)},)
+    reader: Callable[[bytes], Sequence[dict[str, Tree]]]
+    reader = import_module(f"bridge_providers.sops.store_{store}").documents
+    return reader(data)

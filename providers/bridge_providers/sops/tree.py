@@ -29,11 +29,17 @@ class Stored(NamedTuple):
     has_comments: bool = False  # whether a file of this store may have them
 
 
+_NOT_ENCRYPTED: Final = "is not encrypted with sops (it has no `sops` metadata)"
+
+
 def not_encrypted() -> ProviderError:
     """Return the error for a file that sops has not encrypted."""
-    return ProviderError(
-        "is not encrypted with sops (it has no `sops` metadata)", hint="encrypt it with `sops -e -i FILE`"
-    )
+    return ProviderError(_NOT_ENCRYPTED, hint="encrypt it with `sops -e -i FILE`")
+
+
+def is_not_encrypted(error: ProviderError) -> bool:
+    """Return whether an error is that of a file that sops has not encrypted."""
+    return error.problems[0].what == _NOT_ENCRYPTED
 
 
 def too_deep() -> ProviderError:

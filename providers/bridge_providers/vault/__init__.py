@@ -1,10 +1,8 @@
 """Read documents from the KV engines (version 1 and 2) of Vault and OpenBao, and write to version 2."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from bridge.provider import Context, OptionError, Problem, ProviderError
 from bridge_providers.vault import methods, origin, paths
@@ -17,15 +15,8 @@ __all__ = ["Vault"]
 TEXTS = ("address", "mount", "namespace", "auth_namespace", "ca_cert", "client_cert", "client_key")
 
 
-@dataclass(frozen=True)
-class Vault:
-    """One server. Each field defaults to its environment variable (VAULT_ADDR, or BAO_ADDR, …).
-
-    - `mount` is where the KV engine is mounted; without it, each reference's path starts with the mount.
-    - `kv_version` saves asking the server for the engine's version.
-    - `auth` is a method or a list of methods; only the first method that finds its credential logs in.
-    - Paths of files are relative to the environment's file.
-    """
+class _Section(NamedTuple):
+    """The fields of the section; see Vault. It is no dataclass, whose module would cost a tenth of a run to import."""
 
     address: str | None = None
     mount: str | None = None
@@ -36,9 +27,21 @@ class Vault:
     ca_cert: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
+
+
+class Vault(_Section):
+    """One server. Each field defaults to its environment variable (VAULT_ADDR, or BAO_ADDR, …).
+
+    - `mount` is where the KV engine is mounted; without it, each reference's path starts with the mount.
+    - `kv_version` saves asking the server for the engine's version.
+    - `auth` is a method or a list of methods; only the first method that finds its credential logs in.
+    - Paths of files are relative to the environment's file.
+    """
+
+    __slots__ = ()
     concurrency: ClassVar[int] = 8
 
-    def __post_init__(self) -> None:
+    def __init__(self, *_values: object, **_fields: object) -> None:
         for name in TEXTS:
             value = getattr(self, name)  # a section of a file may hold anything
             if value is not None and not (isinstance(value, str) and value and value.isprintable()):
@@ -61,11 +64,23 @@ class Vault:
 
         return VaultSession(self, context)
 
+    def preload(self) -> None:
+        """Import hvac, which takes most of the time until the first request."""
+        from bridge_providers.vault import client, session  # noqa: F401, PLC0415 - as `open` and a read do
+
     def addresses(self, context: Context) -> Iterable[str]:
         """Yield the server's address: there is no public Vault that every section may use."""
         from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
 
         yield self.address or settings.variable(context.environ, "ADDR") or ""
+
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
+        """Return the server, the namespace, the mount if it is known without asking the server, and the path in it."""
+        from bridge_providers.vault import settings  # noqa: PLC0415 - most commands do not need it
+
+        place, loaded = paths.split(path, self.mount), settings.load(self, context)
+        parts = {"address": loaded.address, "namespace": loaded.namespace, "mount": place.mount, "path": place.path}
+        return {name: text for name, text in parts.items() if text}
 
     def check(self, path: str, context: Context) -> Iterable[Problem]:
         """Yield the problems of a path and of the section, and a warning if the connection is not encrypted."""
@@ -76,11 +91,10 @@ class Vault:
         except ProviderError as error:
             yield from error.problems
         for method in methods.parse(self.auth):
-            for field in dataclasses.fields(method):
-                name = getattr(method, field.name)
-                if field.name.endswith("_file") and name and not origin.is_file(name, context):
+            for field, name in method._asdict().items():
+                if field.endswith("_file") and name and not origin.is_file(name, context):
                     hint = origin.HINT.format((context.base / name).absolute())
-                    yield Problem("", f"{field.name} {name} {origin.NO_FILE}", hint)
+                    yield Problem("", f"{field} {name} {origin.NO_FILE}", hint)
         if problem := settings.other_server(self.address, context.environ):
             yield problem
         address = self.address or settings.variable(context.environ, "ADDR") or ""
@@ -98,7 +112,7 @@ class Vault:
                 if home := context.environ.get("HOME"):
                     yield f"{home}/.vault-token", Path(home, ".vault-token")
                 continue
-            fields = {field.name: str(getattr(method, field.name) or "") for field in dataclasses.fields(method)}
+            fields = {field: str(value or "") for field, value in method._asdict().items()}
             for name, place in fields.items():
                 if name.endswith("_file") and place:
                     yield f"{method.name} {name}", context.base / place

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from bridge.http.response import retry_after
@@ -132,8 +131,7 @@ def grant(path: str, *capabilities: str) -> str:
     return f'add to the policy: path "{path}" {{ capabilities = [{listed}] }}'
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Reply:
+class Reply(NamedTuple):
     """An answer from the server, with any status. `body` is None if it is not a JSON object.
 
     `step` is what the request was for. `is_token_unknown` is True if the server accepts this token for nothing at all.
@@ -145,6 +143,9 @@ class Reply:
     location: str = ""
     step: Step = UNNAMED
     is_token_unknown: bool = False
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status})"  # without the body, which contains values
 
     @property
     def is_ok(self) -> bool:

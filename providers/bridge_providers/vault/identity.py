@@ -4,7 +4,6 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.provider import Denied, Problem, ProviderError, SecretValue, Unavailable
@@ -76,7 +75,8 @@ class Identity:
     def who(self) -> str:
         """Name the method and the role or user that we log in with."""
         role = getattr(self._method, "role", None) or getattr(self._method, "username", None)
-        return f"{self._method.name if self._method else 'nobody'}{f' {role}' if role else ''}"
+        name = "nobody" if self._method is None else self._method.name  # a Token is empty, and so false
+        return f"{name}{f' {role}' if role else ''}"
 
     def client(self) -> "Client":
         """Return a client that is logged in; raise Denied, Unavailable or ProviderError."""
@@ -162,7 +162,7 @@ class Identity:
             f"{self.address}: the login as {self.who} at auth/{method.mount}",
             f"check the credential in {method.places}",
         )
-        reply = replace(method.login(self._connection.client(None, self._auth_namespace), secrets), step=step)
+        reply = method.login(self._connection.client(None, self._auth_namespace), secrets)._replace(step=step)
         if not reply.is_ok:
             raise self._refused(method, reply)
         token = answers.text(reply.body, "auth", "client_token")
@@ -210,7 +210,7 @@ def _end(duration: str) -> float:
 def _unwrap(client: "Client", method: AppRole, address: str) -> SecretValue:
     """Unwrap a secret ID with its wrapping token, which works only once; raise Denied, Unavailable or others."""
     step = Step(f"{address}: unwrapping the secret ID", f"check the credential in {method.places}")
-    reply: Reply = replace(client.sys.unwrap(), step=step)
+    reply: Reply = client.sys.unwrap()._replace(step=step)
     if not reply.is_ok:
         error = answers.failure(reply)
         if reply.status not in {400, 403, 404}:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from bridge.provider import (
+    UNVERSIONED,
     Denied,
     Document,
     JsonError,
@@ -20,6 +21,7 @@ from bridge.provider import (
     ProviderError,
     Revision,
     SecretValue,
+    StoredVersion,
     dump_json,
 )
 from bridge_providers.vault import answers
@@ -30,10 +32,6 @@ if TYPE_CHECKING:
 
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-UNVERSIONED: Final = Revision("unversioned")
-"""The revision of every document in a version 1 engine, which keeps neither revisions nor times."""
-
-
 FLOAT_DIGITS: Final = 15
 """A float64 keeps any number of up to this many significant digits (IEEE 754)."""
 
@@ -77,6 +75,40 @@ def writing(engine: Engine, path: str) -> Step:
     return _step("writing", _place(engine, path), "create", "update")
 
 
+def listing(engine: Engine, path: str) -> Step:
+    """Return the step for listing a document's versions, with the policy that it needs."""
+    return _step("listing the versions of", f"{engine.mount}/metadata/{path}", "read")
+
+
+def get_metadata(client: "Client", engine: Engine, path: str) -> Reply:
+    """Request what version 2 knows about a document's versions, without a value."""
+    return client.secrets.kv.v2.read_secret_metadata(path, engine.mount)  # type: ignore[no-any-return]
+
+
+def versions(reply: Reply, engine: Engine) -> tuple[StoredVersion, ...]:
+    """Return the versions in an answer, newest first; raise NotFound or the error from `answers.failure`."""
+    if reply.status == 404:
+        raise _missing(reply, engine, None)
+    if not reply.is_ok:
+        raise answers.failure(reply)
+    listed = part(reply.body, "data", "versions")
+    if not isinstance(listed, Mapping):
+        raise answers.foreign(reply, " (it lists no versions)")
+    numbers = sorted((name for name in listed if name.isascii() and name.isdecimal()), key=int, reverse=True)
+    return tuple(StoredVersion(name, _moment(listed[name], "created_time"), _state(listed[name])) for name in numbers)
+
+
+def _moment(version: Node, name: str) -> str:
+    moment = text(version, name)
+    return moment if _TIME.fullmatch(moment) else ""
+
+
+def _state(version: Node) -> str:
+    if text(version, "destroyed") == "true":
+        return "destroyed"
+    return "deleted" if _moment(version, "deletion_time") else ""
+
+
 def _place(engine: Engine, path: str) -> str:
     return f"{engine.mount}/data/{path}" if engine.version == 2 else f"{engine.mount}/{path}"
 
@@ -106,7 +138,8 @@ def document(reply: Reply, engine: Engine, version: int | None, warnings: tuple[
         raise _gone(metadata) or answers.foreign(reply, hint="check the address and kv_version")
     if engine.version == 1:
         return Document((content,), UNVERSIONED, warnings)
-    return Document((content,), revision_of(reply, metadata), (*warnings, *_rounded(content)))
+    revision = revision_of(reply, metadata)
+    return Document((content,), revision, (*warnings, *_rounded(content)), time=text(metadata, "created_time"))
 
 
 def _rounded(content: Mapping[str, Node]) -> Iterator[Problem]:

@@ -1,11 +1,9 @@
 """Auth methods: the fields of each, where its credential is, and how it logs in."""
 
-import dataclasses
 import difflib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from bridge.provider import OptionError, SecretValue
 from bridge_providers.vault import origin
@@ -24,11 +22,13 @@ Secrets: TypeAlias = tuple[SecretValue, ...]
 """The credentials that a method logs in with."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """The user's own token, from VAULT_TOKEN or ~/.vault-token (see `vault login`). It is never revoked."""
 
-    name: ClassVar[str] = "token"
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "token"
 
     @property
     def places(self) -> str:
@@ -43,14 +43,17 @@ class Token:
         return None if credential is None else (credential,)
 
 
-@dataclass(frozen=True)
-class Kubernetes:
+class Kubernetes(NamedTuple):
     """A pod's service account. Each run reads the projected token again, because the kubelet renews it."""
 
     role: str
     mount: str = "kubernetes"
     token_file: str = SERVICE_ACCOUNT
-    name: ClassVar[str] = "kubernetes"
+
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "kubernetes"
 
     @property
     def places(self) -> str:
@@ -68,15 +71,18 @@ class Kubernetes:
         return client.auth.kubernetes.login(self.role, jwt, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Jwt:
+class Jwt(NamedTuple):
     """A signed token from an issuer that the server trusts, such as a pipeline or a cluster's OIDC issuer."""
 
     role: str | None = None
     mount: str = "jwt"
     token_file: str | None = None
     token_variable: str = "VAULT_ID_TOKEN"  # noqa: S105 - the variable's name, as in GitLab's documentation
-    name: ClassVar[str] = "jwt"
+
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "jwt"
 
     @property
     def places(self) -> str:
@@ -93,8 +99,7 @@ class Jwt:
         return client.auth.jwt.jwt_login(self.role, _text(secrets[0]), use_token=False, path=self.mount)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class AppRole:
+class AppRole(NamedTuple):
     """A role ID and a secret ID; with `wrapped`, the secret ID is a wrapping token that can be opened once."""
 
     mount: str = "approle"
@@ -103,7 +108,11 @@ class AppRole:
     secret_id_file: str | None = None
     secret_id_variable: str = "VAULT_SECRET_ID"  # noqa: S105 - the variable's name
     wrapped: bool = False
-    name: ClassVar[str] = "approle"
+
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "approle"
 
     @property
     def places(self) -> str:
@@ -123,15 +132,18 @@ class AppRole:
         return client.auth.approle.login(role_id, secret_id, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class UserPass:
+class UserPass(NamedTuple):
     """A user name and a password."""
 
     username: str
     mount: str = "userpass"
     password_file: str | None = None
     password_variable: str = "VAULT_PASSWORD"  # noqa: S105 - the variable's name
-    name: ClassVar[str] = "userpass"
+
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "userpass"
 
     @property
     def places(self) -> str:
@@ -149,13 +161,16 @@ class UserPass:
         return client.auth.userpass.login(self.username, password, use_token=False, mount_point=self.mount)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Cert:
+class Cert(NamedTuple):
     """The TLS client certificate of the connection itself."""
 
     role: str | None = None
     mount: str = "cert"
-    name: ClassVar[str] = "cert"
+
+    @property
+    def name(self) -> str:
+        """What the section calls this method."""
+        return "cert"
 
     @property
     def places(self) -> str:
@@ -176,7 +191,12 @@ class Cert:
 LoginMethod: TypeAlias = Kubernetes | Jwt | AppRole | UserPass | Cert
 Method: TypeAlias = Token | LoginMethod
 _KINDS: Final[Mapping[str, type[Method]]] = {
-    kind.name: kind for kind in (Token, Kubernetes, Jwt, AppRole, UserPass, Cert)
+    "token": Token,
+    "kubernetes": Kubernetes,
+    "jwt": Jwt,
+    "approle": AppRole,
+    "userpass": UserPass,
+    "cert": Cert,
 }
 
 
@@ -195,16 +215,15 @@ def _method(method: object, where: str) -> Method:
     kind = _KINDS.get(str(options.pop("method", "")))
     if kind is None:
         raise OptionError(f"{where}.method", f"must be one of {', '.join(_KINDS)}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
     for name, value in options.items():
-        _check(fields, name, value, f"{where}.{name}")
-    for name, field in fields.items():
-        if name not in options and field.default is dataclasses.MISSING:
+        _check(kind._fields, name, value, f"{where}.{name}")
+    for name in kind._fields:
+        if name not in options and name not in kind._field_defaults:
             raise OptionError(f"{where}.{name}", "is required")
     return kind(**options)
 
 
-def _check(fields: Mapping[str, "dataclasses.Field[Any]"], name: str, value: object, where: str) -> None:
+def _check(fields: Collection[str], name: str, value: object, where: str) -> None:
     """Check one field of a method: a string, safe for a URL if it becomes part of one."""
     if name not in fields:
         close = difflib.get_close_matches(str(name), fields, 1)

@@ -9,7 +9,6 @@ have a name of Vault's. A file must be one of these:
   below that place begins with `vault` or `bao`, such as ~/.vault-token and /var/run/secrets/vault/token.
 """
 
-import dataclasses
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -102,11 +101,11 @@ def _sources(method: "Method", context: Context) -> Iterator[str]:
     """Yield the variables and files that a method takes its credential from."""
     if method.name == TOKEN:
         yield _sources_of_token(context)
-    for field in dataclasses.fields(method):
-        name, file = getattr(method, field.name), field.name.removesuffix("_variable") + "_file"
-        if field.name.endswith("_file") and name:
+    fields: dict[str, str] = method._asdict()
+    for field, name in fields.items():
+        if field.endswith("_file") and name:
             yield str((context.base / name).absolute())
-        elif field.name.endswith("_variable") and not getattr(method, file):
+        elif field.endswith("_variable") and not fields[f"{field.removesuffix('_variable')}_file"]:
             yield name
 
 

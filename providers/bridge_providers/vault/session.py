@@ -1,8 +1,7 @@
 """Read and write documents on a Vault server during one run."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bridge.provider import (
@@ -14,6 +13,7 @@ from bridge.provider import (
     Problem,
     ProviderError,
     Revision,
+    StoredVersion,
 )
 from bridge_providers.vault import answers, kv, methods, origin, paths, settings
 from bridge_providers.vault.answers import Reply, Step
@@ -98,6 +98,16 @@ class VaultSession:
         if reply.is_ok and not kv.may_write(reply, is_new=expect is None):
             raise Denied(f"{self._named(step).what} failed: {answers.DENIED}", hint=step.hint)
 
+    def versions(self, path: str) -> Iterable[StoredVersion]:
+        """Return the versions of a document, newest first; none in an engine that keeps none."""
+        place = paths.split(path, self._options.mount)
+        engine = self._engine(place)
+        if engine.version == 1:
+            return ()
+        place = _within(place, engine)
+        step = kv.listing(engine, place.path)
+        return kv.versions(self.ask(lambda client: kv.get_metadata(client, engine, place.path), step), engine)
+
     def _writable(self, path: str) -> tuple[Engine, Place]:
         place = paths.split(path, self._options.mount)
         engine = self._engine(place)
@@ -146,7 +156,7 @@ class VaultSession:
         if reply.is_ambiguous:
             # Every valid token may ask about this mount, whatever its policies.
             about_mount = kv.ask_mount(client, OWN)
-            return replace(reply, is_token_unknown=about_mount.is_ambiguous)
+            return reply._replace(is_token_unknown=about_mount.is_ambiguous)
         return reply
 
     def _asked(self, ask: "Callable[[Client], Reply]", step: Step) -> "tuple[Client, Reply]":
@@ -156,7 +166,7 @@ class VaultSession:
         renewed = identity.after_refusal(client) if reply.refuses_us else None
         if renewed is not None:
             client, reply = renewed, ask(renewed)
-        return client, replace(reply, step=self._named(step))
+        return client, reply._replace(step=self._named(step))
 
     def _named(self, step: Step) -> Step:
         """Add the server and our identity to the step's description."""

@@ -6,9 +6,8 @@ OpenBao's programs read BAO_… before VAULT_…, and a variable that is set but
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge.http.servers import same_server
@@ -24,8 +23,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The server's address and how to reach it, without credentials. `timeout` is in seconds."""
 
     address: str
@@ -37,9 +35,12 @@ class Settings:
     client_key: Path | None
     server_name: str | None
     verify: bool
-    proxy: str | None = field(repr=False)  # its URL may contain a password
+    proxy: str | None  # its URL may contain a password
     direct: str  # hosts reached without the proxy, in the format of NO_PROXY
     timeout: float
+
+    def __repr__(self) -> str:
+        return f"Settings({self.address!r})"  # without the proxy
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:

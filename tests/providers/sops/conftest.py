@@ -1,11 +1,9 @@
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.providers.sops.folder import Folder
-from tests.providers.sops.gnupg import Gpg
 
 
 @pytest.fixture
@@ -34,15 +32,3 @@ def old(folder_of: Callable[[str], Folder]) -> Folder:
 def shared(tmp_path_factory: pytest.TempPathFactory, sops_binary: Path) -> Folder:
     """One folder for many generated files."""
     return Folder(tmp_path_factory.mktemp("sops"), sops_binary)
-
-
-@pytest.fixture(scope="module")
-def gpg(gpg_program: str) -> Iterator[Gpg]:
-    """A folder of gpg's with two keys, of which the second wants a passphrase."""
-    # Not below pytest's own folder: the path of the agent's socket may have 107 characters.
-    with tempfile.TemporaryDirectory(prefix="bridge-gpg-", ignore_cleanup_errors=True) as folder:
-        empty = Gpg(gpg_program, Path(folder), ("", ""))
-        try:
-            yield empty.made()
-        finally:
-            empty.end()

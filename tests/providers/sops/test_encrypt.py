@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge import programs
 from bridge.errors import Unavailable
 from bridge.provider import Context, Denied, OptionError, ProviderError
-from bridge_providers.sops import Sops, encrypt, programs
+from bridge_providers.sops import Sops, encrypt
 from tests.providers.sops.folder import Folder, everything_told_by
 from tests.trusting import trusting
 from tests.waiting import LIMIT, with_enough_time

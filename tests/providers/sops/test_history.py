@@ -12,7 +12,7 @@ import pytest
 from pyrage import x25519
 
 from bridge.provider import Context, HistoryChecker, Problem
-from bridge_providers.sops import Sops, history
+from bridge_providers.sops import Sops, removed_recipients
 from tests.providers.sops.folder import Folder
 
 HINT = "in the folder of .sops.yaml, run `sops updatekeys FILE` and `sops rotate -i FILE`, then set new values"
@@ -429,7 +429,7 @@ def test_history_that_takes_too_long_is_left_and_not_tried_again(
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho >> {tmp_path}/asked\nexec sleep 1000\n")
     program.chmod(0o755)
-    monkeypatch.setattr(history, "SECONDS", 0.5)
+    monkeypatch.setattr(removed_recipients, "SECONDS", 0.5)
     context = Context(repository.folder.path, {"PATH": str(program.parent) + ":/usr/bin:/bin"}, time.monotonic() + 60)
     for _ in range(3):
         assert list(Sops().check_history("a.yaml", context)) == []
@@ -448,10 +448,10 @@ def test_what_is_too_much_is_left_and_newest_counts(repository: Repository, monk
     repository.update_keys("a.yaml")
     new = repository.commit()
     assert repository.told("a.yaml") == [still(LEFT, new), still(OTHER, old)]
-    monkeypatch.setattr(history, "COMMITS", 3)
+    monkeypatch.setattr(removed_recipients, "COMMITS", 3)
     assert repository.told("a.yaml") == [still(LEFT, new)]
     monkeypatch.undo()
-    monkeypatch.setattr(history, "BYTES", 3 * (repository.folder.path / "a.yaml").stat().st_size)
+    monkeypatch.setattr(removed_recipients, "BYTES", 3 * (repository.folder.path / "a.yaml").stat().st_size)
     assert repository.told("a.yaml") == [still(LEFT, new)]
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from bridge_providers.sops import metadata, store_json
+from bridge_providers.sops import metadata
 from bridge_providers.sops.key_types import Stanza
 from bridge_providers.sops.lineage import Removed, Step, Version, removed, version_of
+from bridge_providers.sops.outline import outline
 
 FINGERPRINT = "85D77543B3D624B63CEA9E6DBC17301B491B3F21"
 KEYS = {
@@ -25,7 +26,7 @@ def stored(leaves, **block):
     content = {
         "sops": {"lastmodified": "2026-01-01T00:00:00Z", "mac": LEAF.format("bWFj"), "version": "3.13.2"} | block
     }
-    return store_json.load(json.dumps(leaves | content).encode())
+    return outline("a.json", json.dumps(leaves | content).encode())
 
 
 @pytest.mark.parametrize("kind", KEYS)

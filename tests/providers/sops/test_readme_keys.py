@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from bridge_providers.sops import Sops, encrypt, identities, keys, metadata, programs, sops_program
+from bridge import programs
+from bridge_providers.sops import Sops, encrypt, identities, keys, metadata, sops_program
 from tests.pages import page
 from tests.providers.sops import table
 from tests.providers.sops.matrix import CELLS, KINDS, RELEASES

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge import programs
 from bridge.provider import Context, Denied, OptionError, Problem, ProviderError, Unavailable
-from bridge_providers.sops import Sops, metadata, programs
+from bridge_providers.sops import Sops, metadata
 from bridge_providers.sops.sops_program import SopsProgram
 from tests.providers.sops import record
 from tests.providers.sops.cases import SMALL
@@ -378,7 +379,7 @@ def test_closing_waits_for_program_that_is_being_started(monkeypatch: pytest.Mon
     closing = programs.Programs(Context(Path(), {}, time.monotonic() + LIMIT))
     order = []
     closer = threading.Thread(target=lambda: (closing.close(), order.append("closed")))
-    start, kill = programs._start, programs._Program.kill
+    start, kill = programs._start, programs.ChildProgram.kill
 
     def slowly(*given: Any) -> Any:
         process = start(*given)
@@ -387,7 +388,7 @@ def test_closing_waits_for_program_that_is_being_started(monkeypatch: pytest.Mon
         return process
 
     monkeypatch.setattr(programs, "_start", slowly)
-    monkeypatch.setattr(programs._Program, "kill", lambda program: (order.append("killed"), kill(program)))
+    monkeypatch.setattr(programs.ChildProgram, "kill", lambda program: (order.append("killed"), kill(program)))
     ended = closing.run("x", ["/bin/sleep", "600"], {}, b"", 10)
     closer.join(LIMIT)
     assert ended.status < 0

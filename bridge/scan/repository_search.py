@@ -23,7 +23,7 @@ CHANGES: Final = ("diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-r
 SHORT: Final = 10  # how many characters of an object's ID are shown
 
 
-class Repository(NamedTuple):
+class SearchedRepository(NamedTuple):
     """A repository and one of its folders; `store` is the folder that all its worktrees share."""
 
     folder: Path
@@ -32,7 +32,7 @@ class Repository(NamedTuple):
     git: Git
 
 
-def repository_of(path: Path, environ: Mapping[str, str], deadline: float) -> Repository:
+def repository_of(path: Path, environ: Mapping[str, str], deadline: float) -> SearchedRepository:
     """Return the repository that contains a path; raise Refusal if there is none or git is missing."""
     folder = path if path.is_dir() else path.parent
     try:
@@ -45,11 +45,11 @@ def repository_of(path: Path, environ: Mapping[str, str], deadline: float) -> Re
     if done.status:
         raise Refusal(Problem(str(path), f"cannot read its history: {done.reason}"))
     store, _, shallow = done.text.rpartition("\n")
-    return Repository(folder, os.path.realpath(folder / store), shallow == "true", git)
+    return SearchedRepository(folder, os.path.realpath(folder / store), shallow == "true", git)
 
 
 @contextmanager
-def pipeline(repository: Repository, deadline: float, *commands: tuple[str, ...]) -> Iterator[IO[bytes]]:
+def pipeline(repository: SearchedRepository, deadline: float, *commands: tuple[str, ...]) -> Iterator[IO[bytes]]:
     """Run git commands in a pipe and yield the output of the last command; raise Refusal if a command fails.
 
     The commands are killed at the deadline, or if the caller stops early.
@@ -99,7 +99,7 @@ class _Object(NamedTuple):
     path: str
 
 
-def scan_history(repository: Repository, scan: Scan) -> None:
+def scan_history(repository: SearchedRepository, scan: Scan) -> None:
     """Search all files, commits and tags reachable from references or the index; record failures as problems."""
     where = str(repository.folder)
     if repository.shallow:
@@ -118,7 +118,7 @@ def scan_history(repository: Repository, scan: Scan) -> None:
         scan.add(_place(item, commits), hit)
 
 
-def _search(repository: Repository, scan: Scan, hits: list[tuple[_Object, Hit]]) -> None:
+def _search(repository: SearchedRepository, scan: Scan, hits: list[tuple[_Object, Hit]]) -> None:
     with pipeline(repository, scan.deadline, LIST, READ) as output:
         while header := output.readline():
             item = _object(header)
@@ -160,7 +160,7 @@ class _Content:
         self.output.read(1)
 
 
-def _commits(repository: Repository, blobs: Collection[str], deadline: float) -> Mapping[str, str]:
+def _commits(repository: SearchedRepository, blobs: Collection[str], deadline: float) -> Mapping[str, str]:
     """Return, for each blob, the oldest commit that added it."""
     commits: dict[str, str] = {}
     if not blobs:
