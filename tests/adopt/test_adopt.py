@@ -35,6 +35,11 @@ def made_by(desk: Desk, manager: str, **metadata: Any) -> None:
     desk.target.create(SECRET, "agent-secrets", content, manager)
 
 
+def external(name: str) -> dict[str, Any]:
+    """Return an ownerReference of an ExternalSecret."""
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": name, "uid": "1-2-3"}
+
+
 def errors(result: Result) -> list[str]:
     return [line.removeprefix("bridge: error: ") for line in result.lines if line.startswith("bridge: error: ")]
 
@@ -277,8 +282,7 @@ def test_label_of_another_tool_stands_in_nobodys_way(desk: Desk) -> None:
 
 
 def test_everything_that_is_refused_is_reported_at_once_and_nothing_is_written(desk: Desk) -> None:
-    owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"}
-    made_by(desk, "externalsecrets.external-secrets.io/x", ownerReferences=[owner])
+    made_by(desk, "externalsecrets.external-secrets.io/x", ownerReferences=[external("x")])
     desk.target.create(SECRET, "shared-secrets", {"type": "example.com/other", "data": {"LIVEKIT_API_KEY": "eA=="}})
     desk.target.create(CONFIG, "agent-config", {"immutable": True, "data": {"LOG_LEVEL": "theirs"}})
     desk.target.create(CONFIG, "front-config", {"data": {"NODE_ENV": "theirs"}})
@@ -503,11 +507,6 @@ def test_many_objects(desk: Desk) -> None:
     assert out.index("~ Secret/agent-secrets") < out.index("~ ConfigMap/shared-config")
     assert "4 keys of 2 objects: taken over" in out
     synced(desk)
-
-
-def external(name: str) -> dict[str, Any]:
-    """Return an ownerReference of an ExternalSecret."""
-    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": name, "uid": "1-2-3"}
 
 
 def release_of(desk: Desk) -> list[str]:
