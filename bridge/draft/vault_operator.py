@@ -19,7 +19,6 @@ from bridge.draft.translation import Translation, plain
 from bridge.kustomize.manifest_parts import listed, mapping, text_of
 
 _FIELD: Final = re.compile(r'\{\{ *get +\.Secrets +"([^"{}]+)" *\}\}|\{\{ *\.Secrets\.([A-Za-z_][A-Za-z0-9_]*) *\}\}')
-_TRIM: Final = re.compile(r"^\{\{- |(?<= )-\}\}$")
 _EXACT: Final = re.compile(r"\^([-A-Za-z0-9_]+)\$")
 _ALL: Final = {".*", "^.*$", ".+", "^.+$"}
 _FILL_IN: Final = "add its references to `variables` by hand"
@@ -120,9 +119,9 @@ class VaultStaticSecrets:
         if transformation.get("transformationRefs"):
             drawn.tell("has transformationRefs, which are not translated", "add their keys by hand")
         texts = {
-            key: drawn.composed(key, _TRIM.sub(lambda match: match[0].replace("-", ""), text), _FIELD)
+            key: drawn.composed(key, _trimmed(text_of(mapping(template).get("text"))), _FIELD)
             for key, template in mapping(transformation.get("templates")).items()
-            if is_object_key(key) and (text := text_of(mapping(template).get("text")).strip()) is not None
+            if is_object_key(key)
         }
         included = [text_of(pattern) for pattern in listed(transformation.get("includes"))]
         exact = [match[1] for pattern in included if (match := _EXACT.fullmatch(pattern))]
@@ -140,3 +139,12 @@ class VaultStaticSecrets:
     def _once(self, declared: Declared, what: str, hint: str) -> None:
         if not any(remark.what == f"{declared.id} {what}" for remark in self.layout.remarks):
             self.layout.remark(shown(declared.file), f"{declared.id} {what}", hint)
+
+
+def _trimmed(text: str) -> str:
+    """Apply the marks at a template's ends that trim white space; without them, white space is part of the value."""
+    if text.lstrip().startswith("{{- "):
+        text = f"{{{{ {text.lstrip().removeprefix('{{- ')}"
+    if text.rstrip().endswith(" -}}"):
+        text = f"{text.rstrip().removesuffix(' -}}')} }}}}"
+    return text

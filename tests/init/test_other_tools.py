@@ -342,11 +342,12 @@ spec:
 def test_a_vault_static_secret_becomes_a_template(run: Run) -> None:
     transformation = (
         ", transformation: {excludeRaw: true, includes: ['^key$'],"
-        " templates: {dsn: {text: '{{- get .Secrets \"dsn\" -}}'}, up: {text: '{{ upper .Secrets.CANARY }}'}}}"
+        " templates: {dsn: {text: ' {{- get .Secrets \"dsn\" -}} '}, up: {text: '{{ upper .Secrets.CANARY }}'},"
+        ' line: {text: "{{ .Secrets.line }}\\n"}}}'
     )
     draft = Draft(run, CONNECTION % transformation)
-    assert draft.variables == {"dsn": "vault:kv/web/app@2#dsn", "key": "vault:kv/web/app@2#key"}
-    assert draft.secrets == {"db": {"key": "${key}", "dsn": "${dsn}", "up": "${db_up}"}}
+    assert draft.variables == {name: f"vault:kv/web/app@2#{name}" for name in ("dsn", "line", "key")}
+    assert draft.secrets == {"db": {"key": "${key}", "dsn": "${dsn}", "up": "${db_up}", "line": "${line}\n"}}
     auth = [{"method": "kubernetes", "role": "web", "mount": "k8s"}, {"method": "token"}]
     section = {"address": "https://vault.example.com:8200", "namespace": "login", "auth": auth}
     assert draft.environment["providers"] == {"vault": section}
