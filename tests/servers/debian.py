@@ -11,7 +11,7 @@ import pytest
 
 
 def program(names: Sequence[str], packages: Sequence[str]) -> Path:
-    """Return the path of the first program. Skip the test if there is none, or fail it in CI if it is not installable."""
+    """Return the path of the first program that is there. Without one, skip the test, or fail it in CI."""
     found = _first(names)
     if found is None and os.environ.get("CI"):
         install(*packages)
