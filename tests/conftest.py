@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
-from tests.servers import build, chromium
+from tests.servers import build, chromium, debian
 from tests.servers.apiserver import LIMITED, RealCluster
 from tests.servers.chromium import Chromium
 from tests.servers.client import Client
@@ -187,9 +187,7 @@ def valgrind() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Chromium]:
     """A real browser, one for the whole run."""
-    binary = chromium.program() or (chromium.install() if _required() else None)
-    if binary is None:
-        _unavailable("chromium is not installed: apt-get install chromium")
+    binary = debian.program(chromium.NAMES, chromium.PACKAGES)
     with Chromium(binary) as found:
         yield found
 
