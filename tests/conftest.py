@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # A shell's background job ignores interrupts, one under nohup hang-ups; so would all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples every time, without a deadline and without a folder of earlier ones, so that neither chance nor the
