@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from bridge import late_warnings
 from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
@@ -39,8 +39,17 @@ Result = TypeVar("Result")
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 """Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
 
-Review: TypeAlias = "Callable[[Wanted, Plan, Api], tuple[Problem, ...]]"
-"""Returns why a plan must not be carried out, for example because it differs from an approved plan."""
+
+class Review(Protocol):
+    """Judges plans, for example by comparing them with an approved plan."""
+
+    def review(self, wanted: "Wanted", plan: Plan, api: "Api") -> tuple[Problem, ...]:
+        """Return why a plan must not be carried out."""
+        ...
+
+    def over(self, api: "Api") -> tuple[Problem, ...]:
+        """Return why a plan that was in order must not be carried out at this time; nothing is sent."""
+        ...
 
 
 class Run(NamedTuple):
@@ -71,7 +80,7 @@ class Run(NamedTuple):
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
     agreed: Agreed = frozenset()
-    review: "Review | None" = None
+    review: Review | None = None
     is_ending: Callable[[], bool] = lambda: False
     dated: bool = False
     every_age: bool = False
