@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from bridge.sources.shared import Sharing
     from bridge.sources.variables import Variables
 
+    class Review(Protocol):
+        """Judges plans, for example by comparing them with an approved plan."""
+
+        def review(self, wanted: "Wanted", plan: Plan, api: Api) -> tuple[Problem, ...]:
+            """Return why a plan must not be carried out."""
+            ...
+
+        def over(self, api: Api) -> tuple[Problem, ...]:
+            """Return why a plan that was in order must not be carried out at this time; nothing is sent."""
+            ...
+
+
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 """Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
-
-
-class Review(Protocol):
-    """Judges plans, for example by comparing them with an approved plan."""
-
-    def review(self, wanted: "Wanted", plan: Plan, api: "Api") -> tuple[Problem, ...]:
-        """Return why a plan must not be carried out."""
-        ...
-
-    def over(self, api: "Api") -> tuple[Problem, ...]:
-        """Return why a plan that was in order must not be carried out at this time; nothing is sent."""
-        ...
 
 
 class Run(NamedTuple):
@@ -80,7 +80,7 @@ class Run(NamedTuple):
     cluster: ClusterFlags = ClusterFlags()
     first: bool = False
     agreed: Agreed = frozenset()
-    review: Review | None = None
+    review: "Review | None" = None
     is_ending: Callable[[], bool] = lambda: False
     dated: bool = False
     every_age: bool = False
