@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
-from tests.servers import build, chromium
+from tests.servers import build, chromium, debian
 from tests.servers.apiserver import LIMITED, RealCluster
 from tests.servers.chromium import Chromium
 from tests.servers.client import Client
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # A shell's background job ignores interrupts, one under nohup hang-ups; so would all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples every time, without a deadline and without a folder of earlier ones, so that neither chance nor the
@@ -187,9 +188,7 @@ def valgrind() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Chromium]:
     """A real browser, one for the whole run."""
-    binary = chromium.program() or (chromium.install() if _required() else None)
-    if binary is None:
-        _unavailable("chromium is not installed: apt-get install chromium")
+    binary = debian.program(chromium.NAMES, chromium.PACKAGES)
     with Chromium(binary) as found:
         yield found
 

@@ -158,7 +158,7 @@ class _Report:
         self.record = record
         self._json = args.output == "json"
         self._asks = bool(found) and not (args.yes or args.dry_run)
-        self._data = adoption_data(plan, changes, list(_next(plan, record)))
+        self._data = adoption_data(plan, changes, list(_next(plan, record)), record)
         self._warned = warned
 
     def show(self) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.commands.doctor_places import examine_places
 from bridge.config.environment import Environment
+from bridge.config.provider_fields import provider_fields
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Unavailable
 from bridge.provider import Context, NotFound, Provider
@@ -30,7 +31,7 @@ def examine_credentials(
     context = Context(environment.base if environment else Path.cwd(), run.environ, run.deadline)
     if environment is None:
         try:
-            providers = {kind: build_plain(kind) for kind in bundled()}
+            providers = {kind: build_plain(kind) for kind, type_ in bundled().items() if not _needs_section(type_)}
         except BridgeError as error:
             report.fail("Credentials", error)
             return
@@ -39,6 +40,10 @@ def examine_credentials(
         for url in addresses({name: provider}, context).get(name, ()):
             report.ok(group, "server", url)
         examine_places(report, group, credential_places(provider, context), run.environ)
+
+
+def _needs_section(type_: type[Provider]) -> bool:
+    return any((provider_fields(type_) or {}).values())
 
 
 def examine_documents(

@@ -18,6 +18,7 @@ from bridge.report.style import width_of
 TOPICS: Final = (
     "getting-started",
     "migrating",
+    "from-external-secrets",
     "environment-file",
     "everyday",
     "review",

@@ -154,7 +154,7 @@ def _text(data: dict[str, Any]) -> str:
 def steps(name: str, folder: Path, drafted: Drafted, record: Record) -> Iterator[str]:
     """Yield the commands; each can be repeated."""
     target = drafted.target or str(drafted_source(name))
-    if target.startswith("sops:"):
+    if target.startswith("sops:") and not drafted.is_stored:
         yield from _keys(folder)
     yield from map(partial(with_flags, record), _values(name, target, drafted))
     yield with_flags(record, command(["bridge", "check", name]))

@@ -18,13 +18,16 @@ from bridge.draft.env_file import (
     infrastructure,
 )
 from bridge.draft.environment_file import EnvironmentDraft, env_example, sops_example
-from bridge.draft.layout import find_overlay, layout_root, read_layout
+from bridge.draft.layout import find_namespaces, find_overlay, layout_root, read_layout
 from bridge.draft.layout_model import Drafted, Layout, relative, shown
 from bridge.draft.naming import choose_id, ids_in, variables_in
 from bridge.draft.origins import Known
+from bridge.draft.other_tools import translate
 from bridge.draft.patched import apply_file
 from bridge.draft.secret_looking import named_like_a_secret
 from bridge.draft.templates import Templates, keep_out
+from bridge.draft.translation import Translation, written
+from bridge.draft.vals import Vals
 from bridge.errors import ConfigError
 from bridge.secret import SecretValue
 
@@ -36,12 +39,15 @@ def draft_from_layout(name: str, folder: Path, root: Path) -> Drafted:
     overlay = find_overlay(root, name)
     root = layout_root(root, overlay)
     layout = read_layout(overlay)
+    translation = translate(layout)
+    find_namespaces(layout)
     read = {path.resolve() for path in layout.patch_files}
     for file in _patches_beside(name, folder, root, overlay):
         if file.resolve() not in read:
             apply_file(file, layout)
+    Vals(layout, translation, folder).translate()
     env = find_env_file(name, folder, root)
-    return _draft(name, folder, layout, env)
+    return _draft(name, folder, layout, env, translation)
 
 
 def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Iterator[Path]:
@@ -49,11 +55,15 @@ def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Itera
         yield from (path for ending in PATCHES if (path := place / f"{name}-{ending}").is_file())
 
 
-def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> Drafted:
+def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile, translation: Translation) -> Drafted:
     draft = _environment(name, folder, layout, env)
     keep_out(layout, draft.namespace)
     templates = Templates(layout.objects, layout, draft.namespace)
     wanted, asked_in_public = _asked(templates, "Secret"), _asked(templates, "ConfigMap")
+    given = translation.variables.keys() | translation.expected.keys()
+    to_store = {variable: None for variable in wanted if variable not in given}
+    if given:
+        _from_stores(draft, translation, is_whole=not to_store)
     held = [value for key, value in env.values.items() if key in wanted or named_like_a_secret(key)]
     secrets = [*layout.secrets(), *held]
     give_public_values(name, draft.namespace, layout, env)
@@ -67,14 +77,16 @@ def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> Draft
     texts |= {
         f"{name}.public.yaml": values.text,
         f"{STEM}{name}.example": env_example(str(draft.env_file), env.names),
-        f"{name}.sops.example.yaml": sops_example(name, wanted),
+        f"{name}.sops.example.yaml": sops_example(name, to_store),
         f"{name}.yaml": draft.text(),
     }
-    secret_names = (*wanted, *(var for var, rule in draft.infrastructure.items() if rule == "secret"))
+    if given and not to_store:
+        del texts[f"{name}.sops.example.yaml"]
+    secret_names = (*to_store, *(var for var, rule in draft.infrastructure.items() if rule == "secret"))
     env_secrets = tuple(var for var in secret_names if var in env.values)
     imports = _imports(name, layout, env, wanted, templates)
     imports = (*imports, *([env.path] if env_secrets and env.path not in imports else []))
-    keys = tuple(Known(values.keys, env, f"{name}.public.yaml").origins(templates, layout))
+    keys = tuple(Known(values.keys, env, f"{name}.public.yaml", translation).origins(templates, layout))
     others = [label for labels in layout.others.values() for label in labels]
     others += [str(one.id) for one in layout.objects if one.kept_out]
     return Drafted(
@@ -90,7 +102,18 @@ def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> Draft
         env_secrets,
         tuple(dict.fromkeys(Path(shown(one.file)).parent for one in layout.objects)),
         choices=tuple(draft.choices),
+        is_stored=bool(given) and not to_store,
     )
+
+
+def _from_stores(draft: EnvironmentDraft, translation: Translation, *, is_whole: bool) -> None:
+    """Add what other tools read; if that is everything, nothing has to be moved into another store."""
+    if is_whole:
+        draft.sources, draft.choices = [], ()
+    draft.sources += [Commented(written(reference), comment) for reference, comment in translation.sources.items()]
+    sections = {section: options for section, options in translation.sections.items() if options}
+    more = {"variables": translation.variables, "providers": sections}
+    draft.more = {key: value for key, value in more.items() if value}
 
 
 def _environment(name: str, folder: Path, layout: Layout, env: LayoutEnvFile) -> EnvironmentDraft:

@@ -10,6 +10,7 @@ from bridge.config.yamlfile import parse_yaml_documents
 from bridge.draft.build_changes import apply_metadata, is_local, of_manifest
 from bridge.draft.generated import generate
 from bridge.draft.layout_model import Declared, Layout, identify, shown
+from bridge.draft.other_tools import GROUPS, group_of, is_translated
 from bridge.draft.patched import apply_patch
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.objects import DEPTH
@@ -68,15 +69,22 @@ def read_layout(overlay: Path) -> Layout:
     """Follow an overlay; ConfigError lists what is wrong with its files."""
     layout = Layout(overlay)
     _follow(overlay, layout, layout.objects, ())
+    layout.resources = [declared for declared in layout.objects if declared.kind not in SECTIONS]
+    layout.objects = [declared for declared in layout.objects if declared.kind in SECTIONS]
     for declared in layout.objects:
         if is_local(declared):
             declared.kept_out = "is for kustomize only"
+    find_namespaces(layout)
+    return layout
+
+
+def find_namespaces(layout: Layout) -> None:
+    """Set the namespaces of the layout's Secrets and ConfigMaps."""
     layout.namespaces = sorted(
         {declared.namespace for declared in layout.objects if declared.namespace and not declared.kept_out}
     )
     if layout.namespaces:
         layout.namespace = layout.namespaces[0] if len(layout.namespaces) == 1 else None
-    return layout
 
 
 def _follow(folder: Path, layout: Layout, objects: list[Declared], above: tuple[Path, ...]) -> None:
@@ -108,17 +116,27 @@ def _follow(folder: Path, layout: Layout, objects: list[Declared], above: tuple[
 def _declared(file: Path, layout: Layout) -> Iterator[Declared]:
     for place, content in _manifests(file):
         kind, name = identify(content)
-        if isinstance(content, Mapping) and name and kind in SECTIONS and content.get("apiVersion") == "v1":
+        is_core = kind in SECTIONS and isinstance(content, Mapping) and content.get("apiVersion") == "v1"
+        is_resource = is_translated(content)
+        if isinstance(content, Mapping) and name and (is_core or is_resource):
             metadata = content["metadata"]
             namespace = metadata.get("namespace")
             declared = Declared(kind, [name], file, content)
             declared.namespace = namespace if isinstance(namespace, str) and "${" not in namespace else None
             declared.labels, declared.annotations = of_manifest(content, "labels"), of_manifest(content, "annotations")
             yield declared
+        if is_core and name:
             continue
+        if not is_resource:
+            layout.contents.append(content)
         layout.others.setdefault(file.resolve(), []).append(f"{kind or '?'}/{name or '?'}")
         if not kind or not name:
             layout.remark(f"{shown(file)} {place}", "is not an object with a name")
+        elif is_resource:
+            continue
+        elif group_of(content) in GROUPS:
+            what = f"has {kind}/{name} of another tool, which is not translated"
+            layout.remark(shown(file), what, "let bridge write what it gives, or keep it and leave that out")
         elif "Secret" in kind and kind != "Secret":
             what = f"has {kind}/{name}, with a controller that creates a Secret that bridge cannot take over"
             layout.remark(shown(file), what, "keep the Secret out of bridge's templates, or remove it there first")

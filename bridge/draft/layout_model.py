@@ -24,13 +24,14 @@ class DraftedValue(NamedTuple):
 
 @dataclass(eq=False)
 class Declared:
-    """A Secret or ConfigMap of the build.
+    """A Secret or ConfigMap of the build, or a resource of another tool that creates one.
 
     - `names`: its name in its file and after each prefix; the last is its name in the build.
     - `content`: the manifest as written in the file. It may contain a secret, so it is excluded from repr.
     - `labels`, `annotations` and `namespace`: the build's, based on the file's.
     - `generator`: the place of the generator that creates the object, which then has no file of its own.
     - `kept_out`: the reason why bridge does not take it over.
+    - `rewritten`: the reason why its file cannot be a template although it has only Secrets and ConfigMaps.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Declared:
     generator: str | None = None
     is_hashed: bool = False
     kept_out: str | None = None
+    rewritten: str | None = None
 
     @property
     def id(self) -> ObjectId:
@@ -72,12 +74,17 @@ class DraftedField(NamedTuple):
 
 @dataclass(eq=False)
 class Layout:
-    """What an overlay builds. `others` are objects that bridge does not write, `remarks` is what was not understood."""
+    """What an overlay builds. `others` are objects that bridge does not write, `remarks` is what was not understood.
+
+    `resources` are those others that other tools turn into Secrets; `contents` are the manifests of all others.
+    """
 
     overlay: Path
     namespace: str | None = None
     namespaces: list[str] = field(default_factory=list)  # the namespaces of its Secrets and ConfigMaps
     objects: list[Declared] = field(default_factory=list)
+    resources: list[Declared] = field(default_factory=list)
+    contents: list[object] = field(default_factory=list, repr=False)
     others: dict[Path, list[str]] = field(default_factory=dict)
     remarks: list[Problem] = field(default_factory=list)
     patch_files: dict[Path, bool] = field(default_factory=dict)  # by file: whether it has Secret values in clear
@@ -116,6 +123,7 @@ class Drafted(NamedTuple):
     - `overlay`, `folders`: what is built with kustomize, and from where.
     - `secrets`: the variables that the store must have; `env_secrets`: those that the env file has in clear now.
     - `target`: the source for the secrets, if it is not the one drafted for every layout; `choices` are alternatives.
+    - `is_stored`: whether the stores already have all secrets.
     - `is_live`: whether the objects may already be in a cluster.
     """
 
@@ -133,6 +141,7 @@ class Drafted(NamedTuple):
     target: str = ""
     is_live: bool = True
     choices: tuple[str, ...] = ()
+    is_stored: bool = False
 
 
 def as_value(kind: str, section: str, text: str) -> SecretValue:

@@ -8,15 +8,17 @@ from bridge.draft.env_file import LayoutEnvFile
 from bridge.draft.layout_model import Declared, KeyOrigin, Layout, shown
 from bridge.draft.naming import variables_in
 from bridge.draft.templates import Templates
+from bridge.draft.translation import Translation, shown_reference
 from bridge.objects import ObjectId
 
 
 class Known(NamedTuple):
-    """What determines a key's origin: the keys of the public template (`file`), and the env file."""
+    """What determines a key's origin: the keys of the public template (`file`), the env file, and the variables."""
 
     public: frozenset[tuple[ObjectId, str]]
     env: LayoutEnvFile
     file: str
+    translation: Translation
 
     def origins(self, templates: Templates, layout: Layout) -> Iterator[KeyOrigin]:
         """Yield every key of the templates and patches; remark on a Secret's key that no template has."""
@@ -52,11 +54,23 @@ class Known(NamedTuple):
         names = list(variables_in([text]))
         return bool(names) and all(name in self.env.values for name in names)
 
+    def _references(self, text: str) -> str:
+        """Return where a text's variables come from, if `variables` or a source of another tool has all of them."""
+        given, expected = self.translation.variables, self.translation.expected
+        names = dict.fromkeys(variables_in([text]))
+        if not names or any(name not in given and name not in expected for name in names):
+            return ""
+        sources = ", ".join(map(str, self.translation.sources))
+        places = (shown_reference(given[name]) if name in given else sources for name in names)
+        return ", ".join(dict.fromkeys(places))
+
     def _place(self, declared: Declared, key: str, texts: Mapping[str, str]) -> str:
         if (declared.id, key) in self.public:
             return f"{self.file} (from {declared.given[key].place})"
         if declared.kind == "Secret" and key in declared.given:
             return f"to be imported from {declared.given[key].place}"
+        if key in texts and (references := self._references(texts[key])):
+            return references
         if key not in texts:
             return f"left out of {self.file}"
         if self._in_env_file(texts[key]):

@@ -8,6 +8,7 @@ from bridge.config.template_object import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.build_changes import patch_metadata
 from bridge.draft.layout_model import Declared, DraftedValue, Layout, as_value, identify, shown
+from bridge.draft.resource_patches import PatchError, merged, operated
 from bridge.kustomize.read import Patch
 
 
@@ -65,7 +66,10 @@ def _gives(document: Mapping[str, object], kinds: Collection[str]) -> bool:
 
 
 def _is_target(patch: Patch, declared: Declared) -> bool:
-    return patch.target is not None and any(patch.target.matches(declared.kind, name) for name in declared.names)
+    api = declared.content.get("apiVersion") if declared.kind not in SECTIONS else "v1"
+    return patch.target is not None and any(
+        patch.target.matches(declared.kind, name, str(api)) for name in declared.names
+    )
 
 
 def _named(document: Mapping[str, object], objects: Iterable[Declared]) -> list[Declared]:
@@ -78,7 +82,13 @@ def _remark_operations(patch: Patch, place: str, objects: Iterable[Declared], la
     fields = (step.get("path") for step in patch.operations)
     paths = ", ".join(dict.fromkeys(path if isinstance(path, str) else "?" for path in fields))
     for declared in objects:
-        if _is_target(patch, declared):
+        if declared.kind not in SECTIONS and _is_target(patch, declared):
+            try:
+                declared.content = operated(declared.content, patch.operations)
+            except PatchError:
+                what = f"is a JSON patch of {declared.id} that bridge does not follow"
+                layout.remark(place, what, "check what is drafted for it")
+        elif _is_target(patch, declared):
             what = f"is a JSON patch of {declared.id} ({paths}); bridge does not follow it"
             layout.remark(place, what, "give these keys a value in a source (Secret) or in the public template")
 
@@ -87,11 +97,16 @@ def _merge(document: Mapping[str, object], declared: Declared, place: str, layou
     directive = document.get("$patch")
     if directive == "delete":
         declared.deleted = place
+        if declared.kind not in SECTIONS:
+            return
         layout.remark(place, f"deletes {declared.id} from the build; bridge would still write it")
         return
-    if directive is not None:
+    if directive is not None and declared.kind in SECTIONS:
         layout.remark(place, f"replaces {declared.id} as a whole; its template still has all keys of the base")
     patch_metadata(document, declared)
+    if declared.kind not in SECTIONS:
+        declared.content = document if directive == "replace" else merged(declared.content, document)
+        return
     for name in ("type", "immutable"):
         if name in document and document[name] != declared.content.get(name):
             layout.remark(

@@ -123,6 +123,8 @@ class Templates:
             return _MIXED
         if any(declared.kept_out for declared in theirs):
             return _KEPT_OUT
+        if why := next((declared.rewritten for declared in theirs if declared.rewritten), None):
+            return why, "keep both in sync"
         problems = list(_refused(file, self.namespace))
         if problems:
             more = f"; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""

@@ -5,14 +5,14 @@ document which field of a custom resource names the object; `tests/plan/custom_r
 kind.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from bridge.config.placeholder import has_placeholder
+from bridge.kustomize.manifest_parts import listed, mapping, node_at, text_of
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import Finding, Owned, Verdict
 from bridge.objects import ObjectId
-from bridge.secret import SecretValue
 
 
 class WrittenObject(NamedTuple):
@@ -105,7 +105,7 @@ def targets(object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield what the controller of an object writes, if bridge knows its kind."""
     group = object_.version.rpartition("/")[0]
     if (group, object_.kind) == ("external-secrets.io", "ExternalSecret"):
-        yield from _external(_mapping(object_.content.get("spec")), object_.name, object_.namespace or "")
+        yield from _external(mapping(object_.content.get("spec")), object_.name, object_.namespace or "")
     elif (group, object_.kind) == ("external-secrets.io", "ClusterExternalSecret"):
         yield from _cluster_external(object_)
     elif (group, object_.kind) == ("networking.k8s.io", "Ingress"):
@@ -113,7 +113,7 @@ def targets(object_: BuiltObject) -> Iterator[WrittenObject]:
     elif group == "clustersecret.io":
         yield WrittenObject("Secret", object_.name, None)
     elif (group, object_.kind) == ("trust.cert-manager.io", "Bundle"):
-        target = _mapping(_mapping(object_.content.get("spec")).get("target"))
+        target = mapping(mapping(object_.content.get("spec")).get("target"))
         kinds = {"configMap": "ConfigMap", "secret": "Secret"}
         yield from (WrittenObject(kind, object_.name, None) for field, kind in kinds.items() if target.get(field))
     else:
@@ -133,41 +133,41 @@ def _targets_of(maker: Maker, object_: BuiltObject) -> Iterator[WrittenObject]:
 
 def _targets_in(place: FieldPlace, object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield the objects that a place names; their default namespace is that of the custom resource."""
-    node = _at(object_.content, place.path)
+    node = node_at(object_.content, place.path)
     for entry in node if isinstance(node, list) else [node]:
-        fields = _mapping(entry)
-        if name := _text(fields.get(place.name)):
-            kind = _text(fields.get("kind")) or place.kind
-            yield WrittenObject(kind, name, _text(fields.get(place.namespace)) or object_.namespace or "")
+        fields = mapping(entry)
+        if name := text_of(fields.get(place.name)):
+            kind = text_of(fields.get("kind")) or place.kind
+            yield WrittenObject(kind, name, text_of(fields.get(place.namespace)) or object_.namespace or "")
 
 
 def _external(spec: Mapping[str, object], own: str, namespace: str | None) -> Iterator[WrittenObject]:
     """Yield what an ExternalSecret creates: policy `None` creates nothing, and `Merge` changes only its own keys."""
-    target = _mapping(spec.get("target"))
-    policy = _text(target.get("creationPolicy"))
+    target = mapping(spec.get("target"))
+    policy = text_of(target.get("creationPolicy"))
     if policy == "None":
         return
-    listed = [_mapping(entry) for entry in _list(spec.get("data"))]
+    entries = [mapping(entry) for entry in listed(spec.get("data"))]
     known = policy == "Merge" and not spec.get("dataFrom") and not target.get("template")
-    keys = frozenset(_text(entry.get("secretKey")) for entry in listed) if known else None
-    kind = _text(_mapping(target.get("manifest")).get("kind")) or "Secret"
-    yield WrittenObject(kind, _text(target.get("name")) or own, namespace, keys)
+    keys = frozenset(text_of(entry.get("secretKey")) for entry in entries) if known else None
+    kind = text_of(mapping(target.get("manifest")).get("kind")) or "Secret"
+    yield WrittenObject(kind, text_of(target.get("name")) or own, namespace, keys)
 
 
 def _cluster_external(object_: BuiltObject) -> Iterator[WrittenObject]:
-    spec = _mapping(object_.content.get("spec"))
-    own = _text(spec.get("externalSecretName")) or object_.name
-    inner = _mapping(spec.get("externalSecretSpec"))
-    for namespace in _list(spec.get("namespaces")):
-        yield from _external(inner, own, _text(namespace))
+    spec = mapping(object_.content.get("spec"))
+    own = text_of(spec.get("externalSecretName")) or object_.name
+    inner = mapping(spec.get("externalSecretSpec"))
+    for namespace in listed(spec.get("namespaces")):
+        yield from _external(inner, own, text_of(namespace))
     if spec.get("namespaceSelector") or spec.get("namespaceSelectors"):
         yield from _external(inner, own, None)
 
 
 def _ingress(object_: BuiltObject) -> Iterator[WrittenObject]:
     """Yield the Secrets that cert-manager creates for an Ingress with one of its annotations."""
-    metadata = _mapping(object_.content.get("metadata"))
-    if any(name in _mapping(metadata.get("annotations")) for name in _ISSUERS):
+    metadata = mapping(object_.content.get("metadata"))
+    if any(name in mapping(metadata.get("annotations")) for name in _ISSUERS):
         yield from _targets_in(FieldPlace("spec.tls", "secretName"), object_)
 
 
@@ -191,24 +191,3 @@ def _finding(object_: BuiltObject, target: WrittenObject, owned: Owned) -> Findi
     what = f"its controller continuously writes {id_}, and bridge writes it too"
     keys = shared if target.keys is not None else ()
     return Finding(Verdict.CONTROLLED, object_.place, str(object_), keys, what, hint)
-
-
-def _at(node: object, path: str) -> object:
-    for name in path.split("."):
-        node = _mapping(node).get(name)
-    return node
-
-
-def _mapping(node: object) -> Mapping[str, object]:
-    return node if isinstance(node, Mapping) else {}
-
-
-def _list(node: object) -> Sequence[object]:
-    return node if isinstance(node, list) else ()
-
-
-def _text(node: object) -> str:
-    """Return a text; a build wraps it if it may be a value."""
-    if isinstance(node, SecretValue):
-        return node.reveal().decode(errors="replace")
-    return node if isinstance(node, str) else ""

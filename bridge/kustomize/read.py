@@ -40,9 +40,10 @@ class PatchTarget(NamedTuple):
 
     selectors: Mapping[str, str]
 
-    def matches(self, kind: str, name: str) -> bool:
-        """Whether a core object's kind and name match. Labels are not considered; see `narrowed`."""
-        fields = {"group": "", "version": "v1", "kind": kind, "name": name}
+    def matches(self, kind: str, name: str, api: str = "v1") -> bool:
+        """Whether an object's kind, name and apiVersion match. Labels are not considered; see `narrowed`."""
+        group, _, version = api.rpartition("/")
+        fields = {"group": group, "version": version, "kind": kind, "name": name}
         return all(re.fullmatch(self.selectors.get(key, ".*"), text) for key, text in fields.items())
 
     @property

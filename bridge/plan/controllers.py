@@ -18,12 +18,16 @@ KEEP: Final = "helm.sh/resource-policy"
 
 
 class Controller(NamedTuple):
-    """A controller: its name, the prefixes of its labels and annotations, its field managers, and what to do first."""
+    """A controller: its name, the prefixes of its labels and annotations, its field managers, and what to do first.
+
+    `group` is the API group of its custom resources, if deleting the resource releases the object.
+    """
 
     name: str
     marks: tuple[str, ...]
     managers: tuple[str, ...]
     hint: str
+    group: str = ""
 
 
 OPERATORS: Final = (
@@ -32,15 +36,19 @@ OPERATORS: Final = (
         ("reconcile.external-secrets.io/",),
         ("externalsecrets.external-secrets.io/", "external-secrets"),
         f"set `deletionPolicy: Retain` in its ExternalSecret and delete that {ORPHAN}",
+        "external-secrets.io",
     ),
     Controller(
         "the Vault Secrets Operator",
         ("secrets.hashicorp.com/",),
         (),
         f"delete its custom resource in Vault's group {ORPHAN}",
+        "secrets.hashicorp.com",
     ),
-    Controller("Sealed Secrets", ("sealedsecrets.bitnami.com/",), (), f"delete its SealedSecret {ORPHAN}"),
-    Controller("the SOPS operator", ("sopssecret/",), (), f"delete its SopsSecret {ORPHAN}"),
+    Controller(
+        "Sealed Secrets", ("sealedsecrets.bitnami.com/",), (), f"delete its SealedSecret {ORPHAN}", "bitnami.com"
+    ),
+    Controller("the SOPS operator", ("sopssecret/",), (), f"delete its SopsSecret {ORPHAN}", "isindir.github.com"),
     Controller(
         "the Secrets Store CSI driver",
         ("secrets-store.csi.k8s.io/",),
@@ -76,9 +84,9 @@ DEPLOYERS: Final = (
 def must_let_go(live: Live) -> Iterator[Problem]:
     """Yield who owns the object or writes it continuously: it cannot be taken over from them."""
     where = str(live.id)
-    known = next((controller for controller in OPERATORS if _marks(controller, live)), None)
+    known = next((controller for controller in OPERATORS if marks_of(controller, live)), None)
     if known:
-        marks = ", ".join(_marks(known, live))
+        marks = ", ".join(marks_of(known, live))
         yield Problem(
             where,
             f"{known.name} manages it, according to its labels and annotations",
@@ -92,7 +100,7 @@ def may_interfere(live: Live) -> Iterator[Problem]:
     """Yield who deploys the object, now or in the past: it can be taken over, but they must be told."""
     where = str(live.id)
     label = live.labels.get(MANAGED_BY)
-    known = [c for c in DEPLOYERS if _marks(c, live) or _writes(c, live) or label == c.name]
+    known = [c for c in DEPLOYERS if marks_of(c, live) or _writes(c, live) or label == c.name]
     for deployer in known:
         kept = deployer.name == "Helm" and live.annotations.get(KEEP) == "keep"
         rest = "" if kept else ", and may delete it when it is removed from there"
@@ -107,7 +115,8 @@ def may_interfere(live: Live) -> Iterator[Problem]:
         yield Problem(where, f"{label} manages it, according to its label", "stop it from writing to the object")
 
 
-def _marks(controller: Controller, live: Live) -> list[str]:
+def marks_of(controller: Controller, live: Live) -> list[str]:
+    """Return the labels and annotations of an object that are a controller's."""
     return [name for name in (*live.labels, *live.annotations) if name.startswith(controller.marks)]
 
 

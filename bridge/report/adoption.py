@@ -7,8 +7,11 @@ from bridge.objects import LAST_APPLIED, Field, Manager, ObjectId
 from bridge.plan.adoption import Adoption
 from bridge.plan.model import Change, Plan, What
 from bridge.plan.ownership import MANAGED_BY
+from bridge.plan.release import release
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import SCHEMA
+from bridge.report.own_flags import with_flags
+from bridge.report.record import Record
 from bridge.report.style import Style
 from bridge.report.text import manager_text
 
@@ -25,7 +28,9 @@ SECTIONS: Final = {"data": "key", "labels": "label", "annotations": "annotation"
 NEXT: Final = {"keep": "its value stays", "change": "the next sync changes its value"}
 
 
-def adoption_data(plan: Plan, changes: Iterable[tuple[Adoption, Change]], next_: list[str]) -> dict[str, Any]:
+def adoption_data(
+    plan: Plan, changes: Iterable[tuple[Adoption, Change]], next_: list[str], record: Record
+) -> dict[str, Any]:
     """Return what changes its owner, and for each key what the next sync does with it. It contains no value."""
     return {
         "schema": SCHEMA,
@@ -33,7 +38,11 @@ def adoption_data(plan: Plan, changes: Iterable[tuple[Adoption, Change]], next_:
         "namespace": plan.namespace,
         "manager": plan.manager,
         "cluster": cluster_data(plan.cluster),
-        "objects": [_object(adoption, change) for adoption, change in changes],
+        "objects": [
+            _object(adoption, change)
+            | {"release": [with_flags(record, line) for line in release(adoption.live, plan.namespace)]}
+            for adoption, change in changes
+        ],
         "next": next_,
     }
 
@@ -114,6 +123,11 @@ def result_text(data: dict[str, Any], result: str) -> str:
     keys = sum(move["field"] == "key" for entry in data["objects"] for move in entry["moves"])
     counted = f"{keys} key{'s' * (keys != 1)} of {count} object{'s' * (count != 1)}: " if count else ""
     lines.append(f"{counted}{RESULTS[result]}")
+    for entry in data["objects"]:
+        if entry["release"]:
+            again = f"then run `bridge adopt {data['environment']}` again"
+            lines.append(f"release {entry['kind']}/{entry['name']} from its operator, in this order; {again}:")
+            lines += [f"  {line}" for line in entry["release"]]
     if result in ("written", "unchanged"):
         lines += [f"next: {step}" for step in data["next"]]
     return "\n".join(lines) + "\n"

@@ -35,6 +35,11 @@ def made_by(desk: Desk, manager: str, **metadata: Any) -> None:
     desk.target.create(SECRET, "agent-secrets", content, manager)
 
 
+def external(name: str) -> dict[str, Any]:
+    """Return an ownerReference of an ExternalSecret."""
+    return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": name, "uid": "1-2-3"}
+
+
 def errors(result: Result) -> list[str]:
     return [line.removeprefix("bridge: error: ") for line in result.lines if line.startswith("bridge: error: ")]
 
@@ -229,6 +234,7 @@ def test_json_has_every_field_and_no_value(desk: Desk) -> None:
             ],
             "label": None,
             "last_applied": False,
+            "release": [],
             "written": "yes",
         }
     ]
@@ -276,8 +282,7 @@ def test_label_of_another_tool_stands_in_nobodys_way(desk: Desk) -> None:
 
 
 def test_everything_that_is_refused_is_reported_at_once_and_nothing_is_written(desk: Desk) -> None:
-    owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "x", "uid": "1-2-3"}
-    made_by(desk, "externalsecrets.external-secrets.io/x", ownerReferences=[owner])
+    made_by(desk, "externalsecrets.external-secrets.io/x", ownerReferences=[external("x")])
     desk.target.create(SECRET, "shared-secrets", {"type": "example.com/other", "data": {"LIVEKIT_API_KEY": "eA=="}})
     desk.target.create(CONFIG, "agent-config", {"immutable": True, "data": {"LOG_LEVEL": "theirs"}})
     desk.target.create(CONFIG, "front-config", {"data": {"NODE_ENV": "theirs"}})
@@ -502,3 +507,75 @@ def test_many_objects(desk: Desk) -> None:
     assert out.index("~ Secret/agent-secrets") < out.index("~ ConfigMap/shared-config")
     assert "4 keys of 2 objects: taken over" in out
     synced(desk)
+
+
+def release_of(desk: Desk) -> list[str]:
+    """Return the lines that adopt prints to release the Secret, which are those of its JSON too."""
+    data = desk.run("adopt", "staging", "--yes", "--output", "json").data
+    (lines,) = (entry["release"] for entry in data["objects"] if entry["name"] == "agent-secrets")
+    printed = desk.run("adopt", "staging", "--yes").out
+    assert "".join(f"  {line}\n" for line in lines) in printed
+    return lines
+
+
+def test_release_from_external_secrets_is_printed_in_order_and_shrinks_with_what_is_left(desk: Desk) -> None:
+    marks = {"reconcile.external-secrets.io/managed": "true", "reconcile.external-secrets.io/created-by": "x"}
+    made_by(
+        desk,
+        "externalsecrets.external-secrets.io/voice",
+        labels=marks | {"team": "voice"},
+        annotations={"reconcile.external-secrets.io/data-hash": "1"},
+        ownerReferences=[external("voice")],
+    )
+    kubectl = f"kubectl -n {desk.target.namespace} "
+    keep = """'{"spec":{"target":{"creationPolicy":"Orphan","deletionPolicy":"Retain"}}}'"""
+    delete = f"{kubectl}delete externalsecrets.external-secrets.io/voice --ignore-not-found --cascade=orphan"
+    annotate = f"{kubectl}annotate secret/agent-secrets reconcile.external-secrets.io/data-hash-"
+    managed, created = (f"{name}-" for name in marks)
+    lines = release_of(desk)
+    assert [lines[0], lines[1], lines[3], lines[4]] == [
+        f"{kubectl}patch externalsecrets.external-secrets.io/voice --type=merge -p {keep}",
+        delete,
+        annotate,
+        f"""{kubectl}patch secret/agent-secrets --type=merge -p '{{"metadata":{{"ownerReferences":null}}}}'""",
+    ]
+    assert set(lines[2].split()[-2:]) == {managed, created}
+
+    # The controller removes the owner and its label when the policy is Orphan.
+    gone = {"ownerReferences": None, "labels": {created[:-1]: None}}
+    desk.target.patch(SECRET, "agent-secrets", {"metadata": gone})
+    assert release_of(desk) == [delete, f"{kubectl}label secret/agent-secrets {managed}", annotate]
+
+    rest = {"labels": {managed[:-1]: None}, "annotations": {"reconcile.external-secrets.io/data-hash": None}}
+    desk.target.patch(SECRET, "agent-secrets", {"metadata": rest})
+    result = adopt(desk, "--output", "json")
+    assert [entry["release"] for entry in result.data["objects"]] == [[]]
+    synced(desk)
+
+
+@pytest.mark.parametrize(
+    ("owner", "label", "resource"),
+    [
+        ("VaultStaticSecret/x", "secrets.hashicorp.com/vso-ownerRefUID", "vaultstaticsecrets.secrets.hashicorp.com/x"),
+        ("SealedSecret/x", "sealedsecrets.bitnami.com/managed", "sealedsecrets.bitnami.com/x"),
+        ("SopsSecret/x", "sopssecret/name", "sopssecrets.isindir.github.com/x"),
+        ("Application/x", "", "application/x"),
+    ],
+)
+def test_release_from_other_owners(offline_desk: Desk, owner: str, label: str, resource: str) -> None:
+    desk = offline_desk
+    kind, name = owner.split("/")
+    reference = {"apiVersion": "example.com/v1", "kind": kind, "name": name, "uid": "1-2-3"}
+    made_by(desk, "operator", labels={label: "1"} if label else {}, ownerReferences=[reference])
+    kubectl = f"kubectl -n {desk.target.namespace} "
+    assert release_of(desk) == [
+        f"{kubectl}delete {resource} --ignore-not-found --cascade=orphan",
+        *([f"{kubectl}label secret/agent-secrets {label}-"] if label else []),
+        f"""{kubectl}patch secret/agent-secrets --type=merge -p '{{"metadata":{{"ownerReferences":null}}}}'""",
+    ]
+
+
+def test_object_without_an_operator_has_no_release(offline_desk: Desk) -> None:
+    made_by(offline_desk, "helm", annotations={"meta.helm.sh/release-name": "voice"})
+    result = offline_desk.run("adopt", "staging", "--dry-run")
+    assert "release " not in result.out

@@ -102,7 +102,7 @@ class Both:
 
     def _install(self) -> None:
         """Install the custom resources, a store, and an ExternalSecret for each Secret."""
-        for definition in _definitions():
+        for definition in definitions():
             self._create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition, once=True)
         peer = self.namespaces[1]
         token = {"metadata": {"name": TOKEN}, "stringData": {"token": self._stage.vault.root}}
@@ -157,7 +157,7 @@ class Both:
         }
 
 
-def _definitions() -> Iterator[Any]:
+def definitions() -> Iterator[Any]:
     """Yield the definitions that ship in the module, without the webhook that would convert old versions."""
     folder = build.module("external-secrets", MODULE) / "config" / "crds" / "bases"
     for file in sorted(folder.glob("*_*.yaml")):

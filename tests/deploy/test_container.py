@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.deploy.pod import ROOT
-from tests.servers import build
+from tests.servers import build, debian
 
 pytestmark = [pytest.mark.real, pytest.mark.wheel]
 
@@ -84,11 +84,8 @@ def require_buildah() -> None:
     command = f"apt-get install --yes --no-install-recommends {' '.join(PACKAGES)}"
     if not os.environ.get("CI"):
         pytest.skip(f"no container engine works here: {command}")
-    if not shutil.which("apt-get"):
-        pytest.skip("no docker or podman works here, and buildah is installed with apt-get only")
-    for line in ("apt-get update --quiet", command):
-        if subprocess.run(line.split(), capture_output=True, check=False).returncode:
-            pytest.skip(f"no container engine works here, and `{line}` failed")
+    if not debian.install(*PACKAGES):
+        pytest.skip(f"no container engine works here, and `{command}` failed")
 
 
 def base_tree() -> Path:

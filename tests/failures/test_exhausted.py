@@ -13,8 +13,8 @@ import pytest
 from bridge.cluster.objects import Objects
 from bridge.errors import Stopped, Unavailable, ending
 from bridge.git import Git, GitError
+from bridge.programs import Programs
 from bridge.provider import Context, ProviderError
-from bridge_providers.sops.programs import Programs
 from tests.desk import Desk
 from tests.failures.test_bugs import break_after, bugs, write_of
 

@@ -166,13 +166,13 @@ def test_all_environments_share_one_connection_and_read_shared_document_once(
 ) -> None:
     from bridge_plain import PlainSession  # noqa: PLC0415
 
-    from bridge.run import view  # noqa: PLC0415
+    from bridge.run import line  # noqa: PLC0415
 
     fleet(offline_desk, 3, sources=["plain:shared.json"])
     offline_desk.canaries.add("CANARY-shared")
     offline_desk.write("shared.json", {"TOKEN": "CANARY-shared", "PASSWORD": "CANARY-shared"})
-    read, connect, paths, endpoints = PlainSession.read, view.connect, [], []
+    read, connect, paths, endpoints = PlainSession.read, line.connect, [], []
     monkeypatch.setattr(PlainSession, "read", lambda self, path, *rest: paths.append(path) or read(self, path, *rest))
-    monkeypatch.setattr(view, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
+    monkeypatch.setattr(line, "connect", lambda *args, **more: endpoints.append(args) or connect(*args, **more))
     assert offline_desk.run("status", "--all").status == 0
     assert (paths, len(endpoints)) == (["shared.json"], 1)

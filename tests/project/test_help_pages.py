@@ -17,6 +17,9 @@ from tests.pages import HELP, README, ROOT, Page, help_pages, page
 PAGES = {"README.md": README} | {f"bridge/help/{one.name}.md": one for one in help_pages()}
 TEXT = "\n".join(one.text for one in PAGES.values())
 OTHER_PROGRAMS = {
+    "--all-namespaces",
+    "--ignore-not-found",
+    "--type",
     "--server-side",
     "--no-deps",
     "--age",

@@ -56,7 +56,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 }
 
-PEERS: Final = {"external-secrets"}  # for the benchmarks alone
+PEERS: Final = {"external-secrets"}  # for the benchmarks, and a test that is skipped without it
 ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8", "vals"}
 """Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 

@@ -7,7 +7,6 @@ import base64
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PACKAGES: Final = "chromium fonts-dejavu-core"
+PACKAGES: Final = ("chromium", "fonts-dejavu-core")
 START: Final = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
 )
@@ -38,23 +37,6 @@ FLAGS: Final = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--proxy-server=127.0.0.1:1",
 )
-
-
-def program() -> Path | None:
-    """Return the installed browser, or None."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    return Path(found) if found else None
-
-
-def install() -> Path | None:
-    """Install Debian's package, as CI builds the other programs; None where that is impossible."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None
-    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for line in ("apt-get update --quiet", f"apt-get install --yes --no-install-recommends {PACKAGES}"):
-        if subprocess.run(line.split(), env=environ, capture_output=True, check=False).returncode:
-            return None
-    return program()
 
 
 class Chromium:

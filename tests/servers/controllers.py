@@ -16,16 +16,17 @@ CONTROLLERS: Final = (
 class Controllers:
     """kube-controller-manager as the administrator, on loopback; what it does shows in the cluster alone."""
 
-    def __init__(self, binary: Path, cluster: RealCluster) -> None:
+    def __init__(self, binary: Path, cluster: RealCluster, names: str = CONTROLLERS) -> None:
         self._binary = binary
         self._cluster = cluster
+        self._names = names
         self._server: Server | None = None
 
     def __enter__(self) -> Self:
         config = self._cluster.kubeconfig(self._cluster.folder / "controllers.kubeconfig")
         flags = [
             f"--kubeconfig={config}",
-            f"--controllers={CONTROLLERS}",
+            f"--controllers={self._names}",
             "--bind-address=127.0.0.1",
             f"--secure-port={free_port()}",
             f"--cert-dir={self._cluster.folder / 'controllers'}",  # where it puts a certificate of its own making

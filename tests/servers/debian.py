@@ -4,20 +4,26 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 
-def program(name: str, package: str) -> Path:
-    """Return the path of a program. Skip the test if there is none, or fail it in CI if it cannot be installed."""
-    found = shutil.which(name)
+def program(names: Sequence[str], packages: Sequence[str]) -> Path:
+    """Return the path of the first program that is there. Without one, skip the test, or fail it in CI."""
+    found = _first(names)
     if found is None and os.environ.get("CI"):
-        install(package)
-        found = shutil.which(name)
+        install(*packages)
+        found = _first(names)
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is missing: apt-get install {package}")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"{names[0]} is missing: apt-get install {' '.join(packages)}")
     return Path(found)
+
+
+def _first(names: Sequence[str]) -> str | None:
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def install(*packages: str) -> bool:

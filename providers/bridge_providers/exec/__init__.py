@@ -23,7 +23,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class _Section(NamedTuple):
     """The fields of the section; see Exec. It is no dataclass, whose module would take long to import."""
 
-    command: Sequence[str] = ()
+    command: Sequence[str]
     document: str = "json"
     timeout: int = 20
     environment: Sequence[str] = ()

@@ -250,7 +250,6 @@ class TestTrust:
 @pytest.mark.parametrize(
     ("section", "field"),
     [
-        ({}, "command"),
         ({"command": "op"}, "command"),
         ({"command": []}, "command"),
         ({"command": ["op", "get"]}, "command"),

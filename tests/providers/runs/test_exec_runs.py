@@ -99,7 +99,7 @@ def test_sections_of_page_are_sections() -> None:
 def test_real_pass(
     desk: Desk, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, gpg: Gpg
 ) -> None:
-    program = str(debian.program("pass", "pass"))
+    program = str(debian.program(["pass"], ["pass"]))
     folder = tmp_path_factory.mktemp("pass")
     environ = {"HOME": str(folder), "PATH": os.environ["PATH"], "GNUPGHOME": str(gpg.home)}
     for name, text in environ.items():
