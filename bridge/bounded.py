@@ -30,8 +30,12 @@ class TooMuch(Exception):
 class ChildProgram:
     """A running program in a session of its own: it reaches no terminal, and is killed with all that it started."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], until: float) -> None:
-        """Start it. It gets `environ` and nothing else, and may run `until` a `time.monotonic()`.
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], until: float, folder: str | None = None
+    ) -> None:
+        """Start it in `folder`, or in the current one. It gets `environ` and nothing else.
+
+        It may run `until` a `time.monotonic()`.
 
         Raises OSError if it cannot be started, and ValueError for a zero byte in its path or an argument.
         """
@@ -39,6 +43,7 @@ class ChildProgram:
 
         self._process: Final[subprocess.Popen[bytes]] = subprocess.Popen(  # noqa: S603 - the caller has checked it
             list(command),
+            cwd=folder,
             env=dict(environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -18,7 +18,9 @@ _GRACE: Final = 1.0  # seconds to wait for a program that is just being started
 class Programs:
     """The programs of one session, which end with it at the latest."""
 
-    def __init__(self, context: Context, limit: float | None = None) -> None:
+    def __init__(self, context: Context, limit: float | None = None, folder: str | None = None) -> None:
+        """Start programs in `folder`, or in the current one; each may run for `limit` seconds."""
+        self._folder: Final = folder
         self._context: Final = context
         self._limit: Final = LIMIT if limit is None else limit
         self._running: Final[set[ChildProgram]] = set()
@@ -36,7 +38,7 @@ class Programs:
         with self._starting:
             if self._closed:
                 raise ProviderError(f"cannot start {name}: the run has ended")
-            program = _start(name, command, environ, time.monotonic() + limit)
+            program = self._start(name, command, environ, time.monotonic() + limit)
             self._running.add(program)
         try:
             if self._closed:  # and `close` may have come too early to see it
@@ -64,13 +66,12 @@ class Programs:
         if is_known:
             self._starting.release()
 
-
-def _start(name: str, command: Sequence[str], environ: Mapping[str, str], until: float) -> ChildProgram:
-    try:
-        return ChildProgram(command, environ, until)
-    except OSError as error:  # raised from it, so that bridge knows whether it is temporary
-        reason = error.strerror or "for an unknown reason"
-        path = command[0] if command[0].isprintable() else ascii(command[0])
-        raise ProviderError(f"cannot start {name} ({path}): {reason}") from error
-    except ValueError:
-        raise ProviderError(f"cannot start {name}: its path or an argument contains a zero byte") from None
+    def _start(self, name: str, command: Sequence[str], environ: Mapping[str, str], until: float) -> ChildProgram:
+        try:
+            return ChildProgram(command, environ, until, self._folder)
+        except OSError as error:  # raised from it, so that bridge knows whether it is temporary
+            reason = error.strerror or "for an unknown reason"
+            path = command[0] if command[0].isprintable() else ascii(command[0])
+            raise ProviderError(f"cannot start {name} ({path}): {reason}") from error
+        except ValueError:
+            raise ProviderError(f"cannot start {name}: its path or an argument contains a zero byte") from None

@@ -49,6 +49,10 @@ class Approval(ABC):
     def review(self, wanted: Wanted, plan: Plan, api: Api) -> tuple[Problem, ...]:
         """Return why a plan must not be carried out, or cannot be approved."""
 
+    def over(self, api: Api) -> tuple[Problem, ...]:  # noqa: ARG002 - as below
+        """Return why a plan that was in order must not be carried out at this time."""
+        return ()
+
     def check_complete(self, names: Iterable[str]) -> None:  # noqa: B027 - only one of the two has something to check
         """Raise Refusal if a run of all environments, which these are, lacks an environment."""
 
@@ -123,11 +127,15 @@ class PlanChecker(Approval):
         except Refusal as error:
             return error.problems
         return (
-            *lapsed(self._plan, _now(api), str(self._path)),
+            *self.over(api),
             *different_flags(self._plan.flags, self._flags),
             *differences(approved, now, plan.memory, self._plan.created),
             *without_revision(plan, _env_file(wanted.environment)),
         )
+
+    def over(self, api: Api) -> tuple[Problem, ...]:
+        """Return why the plan is not valid at this time."""
+        return tuple(lapsed(self._plan, _now(api), str(self._path)))
 
     def report(self, *, is_in_order: bool = True) -> dict[str, Any]:  # noqa: ARG002 - it has no more to do
         """Return the plan's file."""

@@ -48,8 +48,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         record.environment = ""  # $K8_ENV may name an environment, but the log is about all of them
     _check(args)
     approval = approval_of(args)
-    review = approval.review if approval else None
-    run_ = run_of(args, record)._replace(review=review)
+    run_ = run_of(args, record)._replace(review=approval)
     shard = parse_shard(args.shard, os.environ) if args.shard else None
     folder = folder_of(args)
     # Reference cycles keep documents in memory; a run of one environment ends before that matters.
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
             for member in asked.left_out:
                 logbook.finished(member)
             # The time limit starts now, because answering may have taken a while.
-            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed, review=review))
+            fleet = Fleet(asked.environments, run_of(args, record)._replace(agreed=asked.agreed, review=approval))
         _carry_out(fleet, [name for name in names if name not in logbook.entries], logbook)
     except BaseException:
         logbook.cut_short(names, fleet.under_way())

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, record: Record, opened: Opening | None = None)
 
         return fleet.run(args, record)
     approval = approval_of(args)
-    run_ = run_of(args, record, opened.deadline)._replace(review=approval.review if approval else None)
+    run_ = run_of(args, record, opened.deadline)._replace(review=approval)
     with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = try_changes(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then

@@ -54,7 +54,7 @@ def _sync(
 ) -> int:
     approval, environment = approval_of(args), opened.environment
     run_ = run_of(args, record, opened.deadline)
-    run_ = run_._replace(agreed=agreed, review=approval.review if approval else None)
+    run_ = run_._replace(agreed=agreed, review=approval)
     outcome = Outcome()
     restart, then = restart_asked(args, environment, run_)
     try:

@@ -317,6 +317,8 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
         return None
     fresh = compare(wanted, cluster, run, seen)
     if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
+        if run.review and (late := run.review.over(cluster.api)):  # waiting for the Lease may take an hour
+            raise Refusal(*late)
         return plan
     if not fresh.refusals:
         fresh = reviewed(tried_dry(fresh, cluster.objects, run), wanted, cluster, run)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from bridge import late_warnings
 from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
@@ -32,15 +32,24 @@ if TYPE_CHECKING:
     from bridge.sources.shared import Sharing
     from bridge.sources.variables import Variables
 
+    class Review(Protocol):
+        """Judges plans, for example by comparing them with an approved plan."""
+
+        def review(self, wanted: "Wanted", plan: Plan, api: Api) -> tuple[Problem, ...]:
+            """Return why a plan must not be carried out."""
+            ...
+
+        def over(self, api: Api) -> tuple[Problem, ...]:
+            """Return why a plan that was in order must not be carried out at this time; nothing is sent."""
+            ...
+
+
 NONE_GIVEN: Final[Mapping[Reference, Document]] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
 Agreed: TypeAlias = frozenset[tuple[str, str, str | None]]
 """Where a person has agreed to a first write: the server, the namespace, and its uid if it was known."""
-
-Review: TypeAlias = "Callable[[Wanted, Plan, Api], tuple[Problem, ...]]"
-"""Returns why a plan must not be carried out, for example because it differs from an approved plan."""
 
 
 class Run(NamedTuple):

@@ -113,7 +113,7 @@ def reviewed(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     """Add the review's reasons against a plan, if there is a review, to its refusals."""
     if run.review is None or plan.refusals:
         return plan
-    return plan._replace(refusals=run.review(wanted, plan, cluster.api))
+    return plan._replace(refusals=run.review.review(wanted, plan, cluster.api))
 
 
 def _ids(wanted: Wanted) -> Sequence[ObjectId]:

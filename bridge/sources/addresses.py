@@ -19,8 +19,17 @@ def addresses(providers: Mapping[str, Provider], context: Context) -> Mapping[st
     for name, provider in providers.items():
         if isinstance(provider, Addressed):
             with contextlib.suppress(*ANYTHING):
-                found[name] = tuple(dict.fromkeys(str(one) for one in provider.addresses(context) if one))
+                found[name] = tuple(
+                    dict.fromkeys(_without_login(str(one)) for one in provider.addresses(context) if one)
+                )
     return {name: urls for name, urls in found.items() if urls}
+
+
+def _without_login(url: str) -> str:
+    """Return a URL without a username and a password, which reports would show."""
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def is_bundled(provider: Provider) -> bool:

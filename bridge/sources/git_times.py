@@ -21,6 +21,8 @@ from bridge.sources.select import Place
 
 _HEAD: Final = "HEAD"
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999. Anyone can make a commit with a later time."""
 _Sealed: TypeAlias = Mapping[Place, tuple[bytes, ...]]
 """The ciphertexts of a document's values."""
 
@@ -110,6 +112,6 @@ def _users(
     users: dict[str, list[tuple[Reference, int]]] = defaultdict(list)
     for file in files:
         for change in history[file.path]:
-            if change.blob and change.commit.time > 0:
+            if change.blob and 0 < change.commit.time <= _LATEST:
                 users[change.blob].append((file.reference, change.commit.time))
     return users

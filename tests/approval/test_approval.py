@@ -414,6 +414,22 @@ def test_change_while_run_waits_for_lease_is_refused(synced: Desk) -> None:
     assert synced.target.versions() == before[0]
 
 
+def test_plan_that_expires_while_run_waits_for_lease_is_refused(synced: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert synced.target.embedded
+    expires = moment(planned(synced)["expires"])
+    before = synced.target.versions()
+
+    def wait(method: str, path: str) -> None:
+        if method == "PUT" and "/leases/" in path:
+            monkeypatch.setattr("bridge.commands.approval._now", lambda _api: expires)
+
+    synced.target.embedded.intercept = wait
+    result = sync(synced)
+    assert result.status == 1
+    expected = f"bridge: error: {file_of(synced)}: the plan expired at {content(synced)['expires']}"
+    assert (result.lines[0], synced.target.versions()) == (expected, before)
+
+
 def test_source_that_changes_while_other_runs_write_is_refused(synced: Desk) -> None:
     """Another run wrote, so the sources are read again, and now have another revision."""
     assert synced.target.embedded

@@ -207,7 +207,7 @@ def test_connecting_threads_do_not_wait_long_for_main_thread() -> None:
     [
         (("--version",), 39),
         (("--help",), 48),
-        (("check", *STAGING), 375),
+        (("check", *STAGING), 385),
         (("plan", *STAGING), 466),
         (("sync", "--first", *STAGING), 463),  # nothing to change: the run before has written
     ],

@@ -9,6 +9,7 @@ from bridge.errors import Refusal
 from bridge.provider import Context, Provider, ProviderError
 from bridge.sources.addresses import addresses, untrusted
 from bridge.sources.session import open_session
+from bridge_providers.aws import Aws
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
 from bridge_providers.vault import Vault
@@ -23,6 +24,9 @@ URL = "https://store.example"
         (Vault(address=URL), {}, [URL]),
         (Vault(), {"VAULT_ADDR": URL}, [URL]),
         (Vault(), {}, []),
+        (Vault(), {"VAULT_ADDR": "https://user:CANARY@store.example/v1"}, [f"{URL}/v1"]),
+        (Vault(), {"VAULT_ADDR": "CANARY-token@store.example:8200"}, ["store.example:8200"]),
+        (Aws(), {"AWS_ENDPOINT_URL_SSM": "https://user:CANARY@store.example"}, [URL]),
         (Scaleway(), {}, []),
         (Scaleway(), {"SCW_API_URL": URL}, [URL]),
         (Scaleway(), {"SCW_API_URL": "https://user:CANARY@store.example"}, []),

@@ -111,6 +111,18 @@ def _check_command(command: object) -> None:
         raise OptionError("command", "must begin with an absolute path", hint="`command -v PROGRAM` prints it")
     if _has_placeholder(command[0]):
         raise OptionError("command", "has a placeholder in the program's path", hint=_HELP)
+    if _is_open(command[1:]):
+        hint = "put a fixed argument before it, which the trust file then lists"
+        raise OptionError("command", "begins with an argument that is more than a placeholder", hint=hint)
+
+
+def _is_open(arguments: Sequence[str]) -> bool:
+    """Return whether the first argument has a placeholder, and not all are placeholders alone.
+
+    No first argument is fixed then, so the trust file would list the path alone. But `-c{revision}` is `-c` if there is
+    no revision, and what follows a path could be any option.
+    """
+    return bool(arguments) and _has_placeholder(arguments[0]) and not {*arguments} <= {"{path}", "{revision}"}
 
 
 def _check_statuses(statuses: object) -> None:

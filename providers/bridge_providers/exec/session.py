@@ -38,7 +38,7 @@ class ExecSession:
     def __init__(self, options: "Exec", context: Context) -> None:
         self._options: Final = options
         self._context: Final = context
-        self._programs: Final = Programs(context, options.timeout)
+        self._programs: Final = Programs(context, options.timeout, start_check.FOLDER)
 
     def read(self, path: str, revision: str | None = None) -> Document:
         """Return what the program prints for a path."""

@@ -1,6 +1,7 @@
 """Decides whether the program may start, and with which path: both come from a file that a branch can change."""
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 from bridge.git import is_in_checkout
 from bridge.provider import Context, Problem
@@ -8,6 +9,9 @@ from bridge.trust import refused_command
 
 if TYPE_CHECKING:
     from bridge_providers.exec import Exec
+
+FOLDER: Final = "/"
+"""Where programs start. Many read settings or code from the current folder, which is usually a checkout."""
 
 
 def of_program(options: "Exec", context: Context) -> Problem | None:
@@ -19,6 +23,10 @@ def of_program(options: "Exec", context: Context) -> Problem | None:
     if is_in_checkout(options.command[0], context.base):
         what = "command is in the checkout, so anyone who can push a branch can change it"
         return Problem("", what, "install it outside the checkout, and set that path")
+    # If it is a path, then probably that of a script.
+    if any(is_in_checkout(os.path.join(FOLDER, one), context.base) for one in options.fixed[1:2]):  # noqa: PTH118 - as text
+        what = "the first argument of command is in the checkout, so anyone who can push a branch can change it"
+        return Problem("", what, "move it out of the checkout, and set that path")
     return refused_command(context.environ, options.fixed, "command")
 
 

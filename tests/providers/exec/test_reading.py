@@ -177,6 +177,13 @@ class TestBounds:
         assert problem.what == "cannot start the program (/nonexistent/op): No such file or directory"
 
 
+def _make_checkout(store: Store) -> None:
+    """Make the environments' folder a repository, as far as git and bridge can see."""
+    for name in ("objects", "refs"):
+        (store.base / ".git" / name).mkdir(parents=True)
+    (store.base / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+
+
 class TestTrust:
     @pytest.mark.parametrize(
         "trusted", [[], [["/bin/sh"]], [["{program}"]], [["{program}", "set"]], [["{program}", "get", "other"]]]
@@ -200,13 +207,27 @@ class TestTrust:
     def test_program_without_arguments_needs_its_path_alone(self, store: Store) -> None:
         command = store.command("printf %s CANARY")[:1]
         store.trusted = [command]
-        assert opened(store.read(command, document="text")) == b"CANARY"
+        for arguments in ([], ["{path}"], ["{revision}", "{path}"]):
+            assert opened(store.read([*command, *arguments], document="text")) == b"CANARY"
+
+    def test_program_starts_outside_checkout(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Many programs read settings from the current folder, and `python -m` even code."""
+        monkeypatch.chdir(store.base)
+        assert opened(store.read(store.command("pwd"), document="text")) == b"/"
+
+    @pytest.mark.parametrize("root", ["/", ""])
+    def test_script_in_checkout_never_starts(self, store: Store, tmp_path: Path, root: str) -> None:
+        _make_checkout(store)
+        script = store.base / "script"
+        script.write_text(f"touch {tmp_path}/made\n")
+        command = ["/bin/sh", f"{root}{str(script).removeprefix('/')}"]
+        store.trusted = [command]
+        kind, problem = store.failure(command)
+        assert (kind, (tmp_path / "made").exists()) == (Denied, False)
+        assert problem.what.startswith("the first argument of command is in the checkout")
 
     def test_program_in_checkout_never_starts(self, store: Store, tmp_path: Path) -> None:
-        (store.base / ".git").mkdir()
-        for name in ("objects", "refs"):
-            (store.base / ".git" / name).mkdir()
-        (store.base / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+        _make_checkout(store)
         program = store.base / "program"
         program.write_text(f"#!/bin/sh\ntouch {tmp_path}/made\n")
         program.chmod(0o700)
@@ -234,6 +255,9 @@ class TestTrust:
         ({"command": ["op", "get"]}, "command"),
         ({"command": ["/bin/{path}"]}, "command"),
         ({"command": ["/bin/op", 1]}, "command"),
+        ({"command": ["/bin/op", "-c{revision}", "touch made"]}, "command"),
+        ({"command": ["/bin/op", "-c{path}"]}, "command"),
+        ({"command": ["/bin/op", "{path}", "--exec=x"]}, "command"),
         ({"command": ["/bin/op"], "document": "xml"}, "document"),
         ({"command": ["/bin/op"], "timeout": 0}, "timeout"),
         ({"command": ["/bin/op"], "timeout": 301}, "timeout"),

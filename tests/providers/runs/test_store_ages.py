@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,6 +318,14 @@ class TestSops:
     def test_commit_in_future_makes_value_no_younger_than_its_file(self) -> None:
         self.start(-3)
         assert self.desk.run("plan", "staging").lines == []
+        assert age(self.desk) == (0, True)
+
+    def test_commit_beyond_the_calendar_only_costs_exact_age(self) -> None:
+        """Anyone can make such a commit."""
+        self.start(97)
+        commit = re.sub(r"> \d+ ", "> 999999999999999 ", self.git("cat-file", "commit", "HEAD") + "\n")
+        (self.desk.folder / ".git" / "made").write_text(commit)
+        self.git("update-ref", "HEAD", self.git("hash-object", "-t", "commit", "-w", ".git/made"))
         assert age(self.desk) == (0, True)
 
     def test_history_is_not_read_without_limit(self) -> None:
