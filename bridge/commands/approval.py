@@ -107,7 +107,7 @@ class PlanChecker(Approval):
         try:
             return decode(self._content)
         except ApprovedPlanError as error:
-            problem = Problem(str(self._path), f"not an approved plan: {error}", _NEW)
+            problem = Problem(str(self._path), str(error), _NEW)
         raise ConfigError(problem)
 
     def check_complete(self, names: Iterable[str]) -> None:

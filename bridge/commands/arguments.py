@@ -60,9 +60,9 @@ def environment_of(args: argparse.Namespace) -> Environment:
     folder = folder_of(args)
     name = args.environment or os.environ.get("K8_ENV")
     if not name:
-        names = ", ".join(environment_names(folder))
-        hint = f"pass one of {names}, or set K8_ENV" if names else DRAFT
-        raise ConfigError(Problem("", "no environment given", hint))
+        from bridge.parser.mistakes import no_environment  # noqa: PLC0415 - start-up: only a mistake needs it
+
+        raise ConfigError(Problem("", *no_environment(args, environment_names(folder), DRAFT)))
     return load_environment(folder, name)
 
 

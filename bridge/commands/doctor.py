@@ -63,7 +63,8 @@ def _examine_trust(report: DoctorReport, folder: Path) -> bool:
     """Report the trust file in effect; False if it is invalid, so that nothing may be asked or started."""
     path = trust.find(os.environ)
     if path is None:
-        what = f"none: neither ${trust.VARIABLE} nor a file in ~/.config/bridge or /etc/bridge; see `bridge help vault`"
+        places = f"neither ${trust.VARIABLE} nor a file in ~/.config/bridge or /etc/bridge"
+        what = f"none: {places}; see `bridge help threat-model`"
         report.ok(_TRUST, "trust file", what)
         return True
     try:

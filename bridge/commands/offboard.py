@@ -106,9 +106,10 @@ def _sessions(environment: Environment, files: GitFiles, run: Run) -> Iterator[d
 def _limits(found: Sequence[Exposed], *, with_keys: bool) -> Iterator[Problem]:
     """Yield how to learn more about values that are unknown."""
     count = sum(value.verdict is KeyVerdict.UNKNOWN for one in found for value in one.values)
+    values = f"{count} value{'s' * (count != 1)}"
     if count and not with_keys:
-        message = f"{count} values are open because nothing proves without a key that they were replaced"
+        message = f"{values} counted as open: nothing proves without a key that a new value is in use"
         yield Problem("", message, "add --with-keys to compare them in memory", warning=True)
     elif count:
-        message = f"{count} values are open because your keys do not open every version that the recipient could read"
+        message = f"{values} counted as open: your keys do not open every version that the recipient could read"
         yield Problem("", message, "set new values, or use a key that opens those versions", warning=True)

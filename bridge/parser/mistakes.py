@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from typing import Final
 
@@ -87,6 +87,8 @@ def no_command(words: Sequence[str]) -> tuple[str, str]:
 def hint_for_arguments(name: str, parser: Parser, words: Sequence[str]) -> str:
     """Return a hint for arguments that a command does not know, or that came before any command."""
     options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if name == "exec" and len(options) < len(words):
+        return _named("write `--` before the command: `bridge exec ENV -- CMD`")
     if not options:
         return _too_many(name)
     option = options[0]
@@ -97,6 +99,18 @@ def hint_for_arguments(name: str, parser: Parser, words: Sequence[str]) -> str:
     if others and option != "--dry-run":
         return f"{option} is an option of {_listed([f'`{program()} {other}`' for other in others])}"
     return _named(answer or did_you_mean(option, _options(parser)))
+
+
+def no_environment(args: Namespace, names: Sequence[str], none: str) -> tuple[str, str]:
+    """Return the message and the hint for a command line without an environment; `none` is the hint without `names`.
+
+    A single argument of `set` and `offboard` is NAME or RECIPIENT for argparse, even if it is an environment's name.
+    """
+    for argument in ("name", "recipient"):
+        if (environment := getattr(args, argument, None)) in names:
+            wanted = pasteable(("bridge", args.command, environment, argument.upper()))
+            return f"no {argument.upper()} given", f"write `{wanted}`"
+    return "no environment given", f"pass one of {', '.join(names)}, or set K8_ENV" if names else none
 
 
 def _too_many(name: str) -> str:

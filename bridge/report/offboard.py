@@ -112,12 +112,11 @@ def _lines(data: dict[str, Any], style: Style) -> Iterator[str]:
         yield from (f"  {one}" for one in data["commands"])
         yield ""
     count = len(left) + len(closed)
-    yield style.lines(f"{count} values could be read; {len(left)} open, {len(closed)} replaced under a new data key")
+    values = f"{count} value{'s' * (count != 1)}"
+    yield style.lines(f"{values} could be read; {len(left)} open, {len(closed)} replaced under a new data key")
     if removed:
         listed = ", ".join(f"{one['value']} ({one['file']})" for one in removed)
-        yield style.lines(
-            f"{len(removed)} values were removed from the files; revoke them if they are still valid: {listed}"
-        )
+        yield style.lines(f"removed from the files, to revoke if still valid: {listed}")
     yield style.lines(f"searched: {data['scope']}")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bridge.review.outline_change import UNREAD
 from bridge.review.variable_change import NEW
 
 LONGEST: Final = 120
@@ -99,7 +100,7 @@ def notes_of(document: dict[str, Any]) -> Iterator[str]:
     """Yield what a reviewer should know about a document."""
     yield from document["notes"]
     parts = (*(document[name] for name in _PARTS), *(document["new_files"][name] for name in _PARTS[1:]))
-    if document["what"] == "changed" and not any(parts):
+    if document["what"] == "changed" and not any(parts) and UNREAD not in document["notes"]:
         yield "only its name, metadata or layout differ"
 
 

@@ -18,6 +18,7 @@ NEW_KEY = "nothing of it is encrypted as before: probably a new data key"
 SAME_MAC = "its values changed, but its MAC did not: sops and bridge will refuse it"
 NO_MAC = "it has no MAC: sops and bridge will refuse it"
 OLDER = "its time (`lastmodified`) is earlier than before: `sync` refuses it unless `accept_older` names it"
+UNREAD = "its values are not compared: it cannot be read on one side"
 
 
 class ValueChange(NamedTuple):
@@ -131,8 +132,14 @@ def _change(name: str, old: DocumentState | None, new: DocumentState | None) -> 
         own=own,
         new_files=new_files,
         rules_file=rules_file or (old.rules_file if old else None),
-        notes=tuple(_notes(before, after, values, own)),
+        notes=(*_unread(old, new), *_notes(before, after, values, own)),
     )
+
+
+def _unread(old: DocumentState | None, new: DocumentState | None) -> Iterator[str]:
+    """Yield why the values of a document are not compared."""
+    if any(side and side.is_unread for side in (old, new)):
+        yield UNREAD
 
 
 def _is_rewritten(old: DocumentState | None, new: DocumentState | None) -> bool:

@@ -145,13 +145,12 @@ def _repository(file: _File, context: Context) -> Repository:
             raise Refusal(Problem(str(repository.top), "its history is incomplete: this is a shallow clone", FETCH))
         if repository.has_commits:
             return repository
-        problem = "the repository has no commit yet"
+        problem, hint = "the repository has no commits yet", "commit the file first"
     except GitLate:
         raise late() from None
     except GitError as error:
-        problem = str(error)
-    where = str(file.reference)
-    raise Refusal(Problem(where, f"cannot read its history: {problem}", "run this in a clone of the repository"))
+        problem, hint = str(error), "run this in a clone of the repository"
+    raise Refusal(Problem(str(file.reference), f"cannot read its history: {problem}", hint))
 
 
 def late() -> Refusal:

@@ -1,5 +1,6 @@
 """Replaces values in a stream of bytes, also those that are split over several writes."""
 
+import base64
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
@@ -34,6 +35,9 @@ def _patterns(value: SecretValue) -> Iterator[bytes]:
     lines = [line.strip() for line in content.split(b"\n")]
     yield from (line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith(_BOUNDARY))
     yield from (pattern for pattern, form in forms(content) if form not in {"as it is", "UTF-16"})
+    for end in (b"", b"\n"):  # to its end: `forms` leaves out a character that depends on what follows
+        yield base64.b64encode(content + end)
+        yield base64.urlsafe_b64encode(content + end)
 
 
 class Masker:

@@ -105,7 +105,7 @@ class _Filler:
             self._check_encrypted(manifest, where, literal=False)
         entry = manifest or self._filled(template_key, found, where)
         if entry:
-            self._check(entry, id_, where)
+            self._check(entry, id_, where, may_be_empty=_is_empty_by_default(template_key))
         return entry
 
     def _filled(self, template_key: TemplateKey, found: Mapping[str, FoundValue | None], where: str) -> Entry | None:
@@ -172,8 +172,8 @@ class _Filler:
             what = f"the value from {entry.origin.place} still looks encrypted"
             self._problems.append(Problem(where, what, "if this is intended, set `literal: true` on the variable"))
 
-    def _check(self, entry: Entry, id_: ObjectId, where: str) -> None:
-        if entry.value.is_empty():
+    def _check(self, entry: Entry, id_: ObjectId, where: str, *, may_be_empty: bool) -> None:
+        if entry.value.is_empty() and not (may_be_empty and entry.origin.layer is Layer.TEMPLATE):
             self.warnings.append(Problem(where, f"the value from {' and '.join(entry.origin.places)} is empty"))
         if id_.kind == "Secret" and any(map(self._is_plain_secret, entry.origin.parts)):
             what = f"would fill a Secret's key from {self._env_layer.shown}, a plaintext file"
@@ -185,6 +185,12 @@ class _Filler:
     def _is_plain_secret(self, part: Part) -> bool:
         """Whether the env file gives a variable that is not declared public."""
         return part.layer is Layer.ENV_FILE and self._environment.infrastructure.get(part.name) != "required"
+
+
+def _is_empty_by_default(template_key: TemplateKey) -> bool:
+    """Whether a key's text is only placeholders with an empty default, such as `${WEBHOOK_KEY_PREVIOUS:-}`."""
+    parts = template_key.parts
+    return bool(parts) and all(isinstance(part, Placeholder) and part.default == "" for part in parts)
 
 
 def _combined_origin(named: Mapping[str, Origin]) -> Origin:

@@ -120,7 +120,7 @@ class _Finder:
         elif entry.origin.parts:
             for part in entry.origin.parts:
                 yield from self._variable(value._replace(name=part.name), entry)
-        elif self._every and id_.kind == "Secret":
+        elif self._every and id_.kind == "Secret" and not entry.value.is_empty():
             yield _Found(value._replace(ends=certificate_end(entry.value)), None)
 
     def of_infrastructure(self, names: Iterable[str]) -> Iterator[_Found]:
@@ -143,6 +143,8 @@ class _Finder:
 
     def _limited(self, name: str, value: StoredValue, secret: SecretValue, stored: _Stored | None) -> Iterator[_Found]:
         """Yield a value with the limit of the variable, or nothing if its age does not matter."""
+        if secret.is_empty():  # such as the previous value of a key before its first rotation
+            return
         is_secret = value.object is not None and value.object.kind == "Secret"
         limit = self._environment.age_limit(name, secret=is_secret)
         if limit or (self._every and is_secret):

@@ -32,51 +32,48 @@ def text_of(desk: Desk) -> str:
 
 
 WRONG: dict[str, tuple[Callable[[str], str | bytes], str]] = {
-    "empty": (lambda _: "", "not an approved plan: is not valid JSON (line 1)"),
-    "no JSON": (lambda _: "CANARY-x", "not an approved plan: is not valid JSON (line 1)"),
-    "truncated": (lambda text: text[: len(text) // 2], "not an approved plan: is not valid JSON (line "),
-    "no text": (lambda _: b"\xff\x00", "not an approved plan: is not valid UTF-8"),
-    "a list": (lambda _: "[]", "not an approved plan: is not a plan of `bridge plan --out FILE`"),
+    "empty": (lambda _: "", "is not valid JSON (line 1)"),
+    "no JSON": (lambda _: "CANARY-x", "is not valid JSON (line 1)"),
+    "truncated": (lambda text: text[: len(text) // 2], "is not valid JSON (line "),
+    "no text": (lambda _: b"\xff\x00", "is not valid UTF-8"),
+    "a list": (lambda _: "[]", "is not a plan of `bridge plan --out FILE`"),
     "something else": (
         lambda _: '{"a": "CANARY-x"}',
-        "not an approved plan: is not a plan of `bridge plan --out FILE`",
+        "is not a plan of `bridge plan --out FILE`",
     ),
     "a report": (
         lambda _: '{"schema": "bridge/report/v1"}',
-        "not an approved plan: has a schema of another version of bridge",
+        "has a schema of another version of bridge",
     ),
     "newer schema": (
         lambda text: text.replace("approved-plan/v1", "approved-plan/v2"),
-        "not an approved plan: has a schema of another version of bridge",
+        "has a schema of another version of bridge",
     ),
     "time without zero": (
         lambda text: text.replace('"created": "20', '"created": "2'),
-        "not an approved plan: invalid entry in created",
+        "invalid entry in created",
     ),
     "no environment": (
         lambda text: text[: text.index('"environments"')] + '"environments": {}' + text[text.index(',\n "expires"') :],
-        "not an approved plan: has no environments",
+        "has no environments",
     ),
     "duplicate key": (
         lambda text: text.replace('"expires"', '"created": "2026-01-01T00:00:00Z", "expires"'),
-        "not an approved plan: contains a key twice in one object",
+        "contains a key twice in one object",
     ),
     "unknown field": (
         lambda text: text.replace('"created"', '"CANARY-x": 1, "created"'),
-        (
-            "not an approved plan: the plan must be an object with schema, created, expires, flags, environments "
-            "and nothing else"
-        ),
+        ("the plan must be an object with schema, created, expires, flags, environments and nothing else"),
     ),
     "unknown flag": (
         lambda text: text.replace('"flags": []', '"flags": ["--CANARY-x"]'),
-        "not an approved plan: invalid entry in flags",
+        "invalid entry in flags",
     ),
     "another name of an object": (
         lambda text: text.replace("Secret/agent-secrets", "Secret/CANARY x"),
-        "not an approved plan: invalid entry in environments.objects",
+        "invalid entry in environments.objects",
     ),
-    "deep": (lambda _: "[" * 100_000, "not an approved plan: is nested too deeply"),
+    "deep": (lambda _: "[" * 100_000, "is nested too deeply"),
     "huge": (lambda _: HUGE, "is larger than 16 MiB"),
 }
 

@@ -103,6 +103,21 @@ def test_limit_of_environment_is_for_every_secret_and_no_public_value(offline_de
     ]
 
 
+def test_empty_value_has_no_age_and_an_empty_default_no_warning(offline_desk: Desk) -> None:
+    desk = offline_desk
+    limit(desk, time=ago(days=1), max_age="90d", PREVIOUS={"max_age": "1d"})
+    secrets = desk.folder / "base/secrets.yml"
+    secrets.write_text(secrets.read_text() + "  PREVIOUS: ${PREVIOUS:-}\n  LITERAL: ''\n")
+    result = desk.run("check", "staging", "--age", "--output", "json")
+    assert result.status == 0
+    assert {"PREVIOUS", "LITERAL"}.isdisjoint(age["key"] for age in result.data["ages"])
+    assert [(warning["where"].rpartition(" ")[2], warning["what"]) for warning in result.data["warnings"]] == [
+        ("LITERAL", "the value from base/secrets.yml is empty")
+    ]
+    desk.run("sync", "staging")
+    assert {"PREVIOUS", "LITERAL"}.isdisjoint(ages(desk))
+
+
 def test_value_that_is_long_in_cluster_is_old_although_its_document_is_new(offline_desk: Desk) -> None:
     desk = offline_desk
     limit(desk, time=ago(days=1), OPENAI_API_KEY={"max_age": "90d"})

@@ -47,6 +47,21 @@ def test_missing_environment_argument_is_error(
     )
 
 
+@pytest.mark.parametrize(("command", "missing"), [("set", "NAME"), ("offboard", "RECIPIENT")])
+def test_single_argument_that_is_an_environment_lacks_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str, missing: str
+) -> None:
+    monkeypatch.delenv("K8_ENV", raising=False)
+    (tmp_path / "staging.yaml").write_text("")
+    assert cli.main([command, "staging", "--config", str(tmp_path)]) == 2
+    assert capfd.readouterr().err == (
+        f"bridge: error: no {missing} given\n"
+        f"bridge: hint: write `bridge {command} staging {missing} --config {tmp_path}`\n"
+    )
+    assert cli.main([command, "CANARY", "--config", str(tmp_path)]) == 2
+    assert "no environment given" in capfd.readouterr().err
+
+
 def test_environment_comes_from_k8_env_where_none_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

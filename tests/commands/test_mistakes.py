@@ -103,6 +103,12 @@ def test_words_of_iproute2_lead_to_its_program(
     assert mistake(capfd, "-s", word, "show")[1:] == (message, f"run `{theirs} {word}`")
 
 
+@pytest.mark.parametrize("arguments", [[CANARY, "-v"], ["--mask", CANARY, "x"], ["--mask", CANARY, "--", "x"]])
+def test_command_of_exec_without_dashes_gets_hint(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    hint = "write `--` before the command: `bridge exec ENV -- CMD`"
+    assert mistake(capfd, "exec", "staging", *arguments)[-1] == hint
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [

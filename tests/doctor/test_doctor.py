@@ -56,6 +56,12 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def test_doctor_without_trust_file_names_the_page_that_explains_it(offline_desk: Desk) -> None:
+    (found,) = [line["what"] for line in lines(doctor(offline_desk)) if line["name"] == "trust file"]
+    assert found.startswith("none: neither $BRIDGE_TRUST nor a file in ")
+    assert found.endswith("; see `bridge help threat-model`")
+
+
 def test_doctor_of_valid_environment_finds_no_error_and_writes_nothing(offline_desk: Desk) -> None:
     before = offline_desk.target.versions()
     result = doctor(offline_desk)

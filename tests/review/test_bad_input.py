@@ -163,6 +163,16 @@ def test_file_that_does_not_parse_on_one_side(team: Team, name: str, content: st
     team.diff("--git", "HEAD..HEAD~1", "--exit-code", status=4)
 
 
+def test_file_that_is_no_longer_encrypted_is_not_said_to_differ_only_in_its_layout(team: Team) -> None:
+    team.start()
+    team.write(FILE, "OPENAI: CANARY")
+    (document,) = team.diff()["documents"]
+    assert document["notes"] == ["its values are not compared: it cannot be read on one side"]
+    text = team.text()
+    assert "note: its values are not compared: it cannot be read on one side" in text
+    assert "layout" not in text
+
+
 def test_file_that_parses_on_no_side_is_incomplete_and_not_unchanged(team: Team) -> None:
     team.start()
     team.write("config/staging.yaml", "id: [CANARY")

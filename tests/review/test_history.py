@@ -189,7 +189,9 @@ def test_repository_without_commits_and_file_that_is_not_committed(team: Team) -
     team.write("config/secrets.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent"}})
     team.write("config/public.yaml", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "agent"}})
     team.encrypt(VALUES)
-    assert "the repository has no commit yet" in team.run("history", "staging").err
+    lines = team.run("history", "staging").lines
+    assert lines[0].endswith("cannot read its history: the repository has no commits yet")
+    assert lines[1] == "bridge: hint: commit the file first"
     team.git("commit", "--quiet", "--allow-empty", "--message", "x")
     assert changes(team) == dict.fromkeys(VALUES, ("added", None))
     assert "is not in the current commit, so it has no history" in team.run("history", "staging").err

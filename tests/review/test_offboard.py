@@ -80,6 +80,15 @@ def test_recipient_leaves_step_by_step(team_of_release: Team, monkeypatch: pytes
     assert verdicts(report(team)) == dict.fromkeys(VALUES, "unknown")
 
 
+def test_single_value_is_counted_in_the_singular(team: Team) -> None:
+    team.start({"OPENAI": VALUES["OPENAI"]})
+    assert "1 value could be read; 1 open, 0 replaced" in team.run("offboard", "staging", team.sops.recipient).out
+    team.encrypt({"OPENAI": VALUES["OPENAI"]}, age=LEAVER)
+    team.commit()
+    result = team.run("offboard", "staging", team.sops.recipient)
+    assert "warning: 1 value counted as open: nothing proves without a key" in result.err
+
+
 def test_old_value_that_is_set_again_is_open(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(team)
     remove(team)
@@ -155,7 +164,8 @@ def test_value_that_was_removed_is_mentioned(team: Team, monkeypatch: pytest.Mon
     data = report(team, "--with-keys", status=0)
     assert verdicts(data) == {"OPENAI": "different"}
     assert {one["value"] for one in data["removed"]} == {"CARTESIA", "UNUSED"}
-    assert "revoke them if they are still valid" in team.run("offboard", "staging", LEAVER, "--with-keys").out
+    text = team.run("offboard", "staging", LEAVER, "--with-keys").out
+    assert "removed from the files, to revoke if still valid: " in text
 
 
 def test_file_that_was_in_plaintext_was_readable_by_anyone(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:

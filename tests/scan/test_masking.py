@@ -116,6 +116,13 @@ def test_usual_forms_are_masked(value):
         assert masked(found, [b"x=" + text + b";"]) == b"x=" + MASK + b";"
 
 
+@pytest.mark.parametrize("value", [b"CANARY-123", b"CANARY-1234", b"CANARY-12?~"])
+def test_base64_of_a_value_is_masked_to_its_end(value):
+    for content in (value, value + b"\n"):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            assert masked(patterns([SecretValue(value)]), [b"x: " + encode(content) + b"\n"]) == b"x: " + MASK + b"\n"
+
+
 def test_lines_of_a_key_are_masked_with_any_indentation():
     lines = ["-----BEGIN PRIVATE KEY-----", "CANARYCANARYCANARY", "CANARYlast=", "ab==", "-----END PRIVATE KEY-----"]
     found = patterns([SecretValue.of("\n".join(lines) + "\n")])

@@ -55,12 +55,12 @@ class Aws(_Section):
             if url := context.environ.get(name):
                 yield url
 
-    def location(self, path: str, context: Context) -> Mapping[str, str]:  # noqa: ARG002 - AWS's library has its own
+    def location(self, path: str, context: Context) -> Mapping[str, str]:
         """Return the service, the region and the name or ARN; the account is that of the credentials."""
         from bridge_providers.aws.client import region_of  # noqa: PLC0415 - boto3 takes half a second
 
         place = paths.parse(path)
-        region = place.region or self.region or region_of(self.profile)
+        region = place.region or self.region or region_of(self.profile, context.environ)
         return {"service": place.service, **({"region": region} if region else {}), "path": place.name}
 
     def credential_places(self, context: Context) -> Iterable[tuple[str, Path | None]]:

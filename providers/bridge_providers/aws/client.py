@@ -52,8 +52,10 @@ class Deleted(NotFound):
     """The secret is scheduled for deletion."""
 
 
-def region_of(profile: str | None) -> str | None:
+def region_of(profile: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the region in AWS's configuration, or None; nothing is sent."""
+    if region := environ.get("AWS_REGION"):  # first, as in AWS's own programs; botocore does not read it
+        return region
     try:
         region = botocore.session.Session(profile=profile).get_config_variable("region")
     except exceptions.BotoCoreError:
@@ -101,6 +103,7 @@ def _made(name: str, region: str | None, profile: str | None, context: Context) 
         core = botocore.session.Session(profile=profile)
         check_chain(core, context.environ)
         session = Session(botocore_session=core)
+        region = region or context.environ.get("AWS_REGION")  # see region_of
         client = session.client(name, region_name=region, config=_config({}, context))
         # Only the client knows the endpoint, and so whether it needs a proxy.
         url = client.meta.endpoint_url

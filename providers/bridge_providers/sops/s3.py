@@ -46,7 +46,7 @@ _EXPIRED: Final = ("ExpiredToken", "TokenRefreshRequired")
 _BAD_KEYS: Final = (*_EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
 _LASTING: Final = {
     "ProfileNotFound": "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
-    "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_DEFAULT_REGION",
+    "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_REGION",
     "FlexibleChecksumError": "the object does not match its checksum",
 }
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
@@ -127,7 +127,8 @@ def find(options: "Sops", environ: Mapping[str, str]) -> Store:
     if options.s3 is None:
         raise ProviderError(NO_STORE, hint=NO_STORE_HINT)
     if options.s3 == origin.AWS:
-        return Store(None, options.s3_region, options.s3_profile)
+        region = options.s3_region or environ.get("AWS_REGION")  # first, as in AWS's own programs; botocore ignores it
+        return Store(None, region, options.s3_profile)
     if options.s3 != origin.SCALEWAY:
         origin.check_endpoint("s3", options.s3, "S3", environ)
         return Store(options.s3, options.s3_region, options.s3_profile)

@@ -1,12 +1,14 @@
 """Secrets and parameters are read as they are, in the version that is asked for; errors say what is wrong."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
-from bridge.provider import Denied, NotFound, ProviderError, SecretValue, Unavailable
+from bridge.provider import Context, Denied, NotFound, ProviderError, SecretValue, Unavailable
 from bridge_providers.aws import Aws
 from tests.providers.aws.conftest import Account, opened
+from tests.servers.s3 import ACCESS_KEY, SECRET_KEY
 
 NAME = "voice/staging"
 TEXT = '{"OPENAI_API_KEY": "CANARY-openai", "LIMIT": 1.10}'
@@ -184,3 +186,18 @@ def test_profile_and_region_that_are_missing(account: Account) -> None:
         session._options = Aws()
         with pytest.raises(ProviderError, match="no region found"):
             session.read(NAME)
+
+
+def test_region_of_the_environment_wins_over_the_profile(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    (tmp_path / "aws").write_text(f"[profile elsewhere]\nregion = us-east-1\n{keys}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    account.environ["AWS_REGION"] = "eu-west-3"
+    account.secrets.create_secret(Name=NAME, SecretString=TEXT)
+    for section in (Aws(), Aws(profile="elsewhere")):
+        with account.session() as session:
+            session._options = section
+            assert session.read(NAME).content
+        assert section.location(NAME, Context(tmp_path, account.environ, 0.0))["region"] == "eu-west-3"

@@ -173,6 +173,9 @@ class TestStores:
             monkeypatch.setenv(name, value)
         assert bucket.failure(APP, s3="aws").what.startswith("no region found")
         assert bucket.read(APP, s3="aws", s3_region="eu-west-3")
+        with monkeypatch.context() as patch:
+            patch.setenv("AWS_REGION", "eu-west-3")
+            assert bucket.read(APP, s3="aws")
         bucket.storage.demand_keys()
         failure = bucket.failure(APP, s3="aws", s3_region="eu-west-3")
         what = "the keys in AWS's configuration cannot be loaded: AssumeRole was denied"
