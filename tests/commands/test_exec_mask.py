@@ -124,7 +124,8 @@ while True:
 def test_command_gets_the_usual_signals_and_no_descriptor(start):
     _, out, _ = finished(start("sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status; ls /proc/self/fd"))
     lines = out.decode().split()
-    assert [int(lines[at], 16) for at in (1, 3)] == [0, 0]
+    standard = (1 << 31) - 1  # the C library uses those above for itself
+    assert [int(lines[at], 16) & standard for at in (1, 3)] == [0, 0]
     assert lines[4:] == ["0", "1", "2", "3"]  # ls itself has opened the last
 
 

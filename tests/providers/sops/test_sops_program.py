@@ -379,7 +379,7 @@ def test_closing_waits_for_program_that_is_being_started(monkeypatch: pytest.Mon
     closing = programs.Programs(Context(Path(), {}, time.monotonic() + LIMIT))
     order = []
     closer = threading.Thread(target=lambda: (closing.close(), order.append("closed")))
-    start, kill = programs._start, programs.ChildProgram.kill
+    start, kill = programs.Programs._start, programs.ChildProgram.kill
 
     def slowly(*given: Any) -> Any:
         process = start(*given)
@@ -387,7 +387,7 @@ def test_closing_waits_for_program_that_is_being_started(monkeypatch: pytest.Mon
         closer.join(0.5)  # which it outlasts
         return process
 
-    monkeypatch.setattr(programs, "_start", slowly)
+    monkeypatch.setattr(programs.Programs, "_start", slowly)
     monkeypatch.setattr(programs.ChildProgram, "kill", lambda program: (order.append("killed"), kill(program)))
     ended = closing.run("x", ["/bin/sleep", "600"], {}, b"", 10)
     closer.join(LIMIT)
