@@ -211,8 +211,8 @@ def test_connecting_threads_do_not_wait_long_for_main_thread() -> None:
 @pytest.mark.parametrize(
     ("command", "millions"),
     [
-        (("--version",), 39),
-        (("--help",), 48),
+        (("--version",), 42),
+        (("--help",), 51),
         (("check", *STAGING), 385),
         (("plan", *STAGING), 466),
         (("sync", "--first", *STAGING), 463),  # nothing to change: the run before has written

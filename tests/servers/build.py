@@ -95,8 +95,10 @@ def build(name: str) -> Path:
 
 def module(name: str, path: str) -> Path:
     """Return the folder of a tool's Go module with this path, for files that ship in it; raises BuildError."""
-    command = [_go(), "list", "-m", "-f", "{{.Dir}}", path]
-    done = subprocess.run(command, cwd=HERE / "go" / TOOLS[name].module, capture_output=True, text=True, check=False)
+    folder = HERE / "go" / TOOLS[name].module
+    # The tool may have been built long ago, and Go's own cache be empty since.
+    for words in (["mod", "download", path], ["list", "-m", "-f", "{{.Dir}}", path]):
+        done = subprocess.run([_go(), *words], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.strip():
         raise BuildError(f"the Go module {path} is not there: {done.stderr.strip()}")
     return Path(done.stdout.strip())
