@@ -60,7 +60,7 @@ def _terminal(output: int) -> Terminal | None:
 
 
 class _Stream:
-    """One stream of the command: where it is read from, where it is written to, and its masker."""
+    """One output of the command: its source, its target and its masker."""
 
     def __init__(self, source: int, target: int, patterns: Collection[bytes], *, is_terminal: bool) -> None:
         self.source: Final = source
@@ -72,7 +72,7 @@ class _Stream:
 
     @property
     def patience(self) -> float | None:
-        """For how many more seconds something is held back, or None if nothing can be released."""
+        """Return the seconds until what is held back is released, or None if there is nothing to release."""
         return max(0.0, self.read_at + PATIENCE - time.monotonic()) if self.masker.can_release else None
 
     def read(self) -> bytes:

@@ -37,10 +37,6 @@ class Terminal:
         """Make this the terminal of the command's session; called in the command's process before it starts."""
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
-    def close_child(self) -> None:
-        """Close our copy of the command's end, so that reading ends when the command's copies are closed."""
-        os.close(self.child)
-
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Pass on the size of the caller's terminal and what is typed there, until the command has ended."""

@@ -55,7 +55,7 @@ def _elsewhere(
     environment: Environment, files: GitFiles, run: Run, name: str | None, errors: list[BridgeError]
 ) -> tuple[list[DocumentVersions], LastWrite | None]:
     """Return what the stores and the cluster know. What fails is left out, and its error is added to `errors`."""
-    from bridge.run.written import last_write  # noqa: PLC0415 - start-up: git alone needs no cluster
+    from bridge.run.written import last_write  # noqa: PLC0415 - start-up: only --stores needs a cluster
 
     stores = list(_stores(environment, files, run, errors))
     cluster = None

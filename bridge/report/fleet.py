@@ -55,10 +55,6 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:NAMED])}{more}"
 
 
-def _colour(result: str) -> str:
-    return KINDS["error"] if result in WRONG else ""
-
-
 def _text(data: dict[str, Any], style: Style) -> str:
     blocks = [
         difference_text(entry, style) if _is_status(entry) else plan_text(entry, style)

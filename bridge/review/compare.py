@@ -1,4 +1,4 @@
-"""Compares two states of an environment, and says what git alone cannot tell about them."""
+"""Compares two states of an environment, and lists what cannot be known without a key."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple

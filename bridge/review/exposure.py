@@ -6,7 +6,7 @@ not proven is unknown. Nothing proves without a key that two data keys or two va
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -149,9 +149,3 @@ def _newest_first(trail: Trail) -> list[str]:
 def _commit(trail: Trail, version: str) -> Commit | None:
     id_ = trail.head if version == NOW else version
     return next((change.commit for change in trail.changes if change.blob == id_), None)
-
-
-def open_values(found: Iterable[Exposed]) -> Iterator[Exposure]:
-    """Yield the values that a recipient may still know."""
-    for one in found:
-        yield from (value for value in one.values if value.verdict.is_open)

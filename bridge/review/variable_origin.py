@@ -118,6 +118,6 @@ def _manifest_keys(outline: Outline) -> Iterator[tuple[tuple[ObjectId, str], Lea
 
 
 def _text(outline: Outline, number: int, *keys: str) -> str:
-    """Return a value that is in clear, which may be matched with a name of ours and is not shown."""
+    """Return a plaintext value. It is only compared with our own names, and never shown."""
     leaf = outline.leaves.get((number, keys))
     return leaf.clear[0].reveal().decode(errors="replace") if leaf and len(leaf.clear) == 1 else ""

@@ -202,7 +202,7 @@ def test_long_output_takes_no_memory(start):
 
 
 class Outside:
-    """The terminal that somebody sits at, with bridge as the only program in it."""
+    """The user's terminal, in which only bridge runs."""
 
     def __init__(self, start: Start, *words: str, rows: int = 33, columns: int = 91, **settings: object) -> None:
         self.screen, inside = pty.openpty()

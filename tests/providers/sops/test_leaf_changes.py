@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from bridge.git import GitError
-from bridge_providers.sops.leaf_changes import last_changes
+from bridge.git_history import contents, follow, names_of, origins, repository_of
+from bridge.provider import Leaf
+from bridge_providers.sops.outline import outline
 from tests.providers.sops.folder import Folder
 from tests.providers.sops.test_history import CONTENTS, LEFT, Repository
 
@@ -13,8 +15,13 @@ from tests.providers.sops.test_history import CONTENTS, LEFT, Repository
 def changes(team: Repository, name: str) -> dict[str, str]:
     """Return the last key of each place, with the commit."""
     context = team.folder.context()._replace(environ={"PATH": team.folder.context().environ["PATH"]})
-    found = last_changes(team.folder.path / name, context)
-    return {keys[-1] if keys else "": commit.id[:10] for (_, keys), commit in found.items()}
+    repository = repository_of(team.folder.path / name, context.environ, context.deadline)
+    now = outline(name, (team.folder.path / name).read_bytes()).leaves
+    commits = follow(repository, [name])[name]
+    names = names_of(commits)
+    versions = {blob: outline(names[blob], data).leaves for blob, data in contents(repository, names)}
+    found = origins(commits, now, versions, Leaf.same_as)
+    return {keys[-1] if keys else "": change.commit.id[:10] for (_, keys), change in found.items()}
 
 
 @pytest.mark.parametrize("release", ["3.8.1", "3.11.0", "3.13.2"])
@@ -59,4 +66,4 @@ def test_merge_is_not_the_change_of_a_value_that_one_side_has(sops: Folder) -> N
 def test_file_outside_git_has_no_dates(sops: Folder) -> None:
     sops.encrypt("a.yaml", CONTENTS["a.yaml"])
     with pytest.raises(GitError):
-        last_changes(sops.path / "a.yaml", sops.context())
+        repository_of(sops.path / "a.yaml", sops.context().environ, sops.context().deadline)
