@@ -109,6 +109,7 @@ def _made(name: str, region: str | None, profile: str | None, context: Context) 
         url = client.meta.endpoint_url
         proxy = proxy_from(context.environ, url)
         if proxy and not proxy.wrong:
+            client.close()
             client = session.client(name, region_name=region, config=_config({"https": proxy.url}, context))
     except exceptions.ClientError as error:  # of the service that gives out keys
         return _denied_chain(error)
