@@ -60,6 +60,10 @@ class Target:
         given = found.get("data") or {}
         return {key: base64.b64decode(text).decode() if kind == "Secret" else text for key, text in given.items()}
 
+    def secrets(self) -> dict[str, str]:
+        """Return the values of the team's two Secrets in clear."""
+        return self.data("Secret", "shared-secrets") | self.data("Secret", "agent-secrets")
+
     def edit(self, kind: str, name: str, manager: str = "kubectl-edit", **data: str | None) -> None:
         """Change keys as `kubectl edit` does; None removes one."""
         encoded = {

@@ -45,17 +45,13 @@ def age(secrets: Any, version: str) -> None:
     until(lambda: time.time() >= created + 1)
 
 
-def data(desk: Desk) -> dict[str, str]:
-    return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
-
-
 def test_run_writes_what_secret_has_and_next_one_nothing(desk: Desk, secrets: Any) -> None:
     version = secrets.create_secret(Name=NAME, SecretString=json.dumps(VALUES))["VersionId"]
     plan = desk.run("plan", "staging")
     assert plan.status == 0, plan.err
     assert f"aws:{NAME} @ {version}" in plan.out
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     before = desk.target.versions()
     again = desk.run("sync", "staging")
     assert (again.status, again.err) == (0, "")
@@ -68,7 +64,7 @@ def test_run_writes_what_folder_of_parameters_has(desk: Desk, parameters: Any) -
     desk.environment(sources=["aws:ssm:/voice/staging"], providers={"aws": {"region": REGION}})
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_environment_of_page_reads_secret(
@@ -83,7 +79,7 @@ def test_environment_of_page_reads_secret(
         monkeypatch.delenv(name)
     desk.environment(**yaml.safe_load(page("aws").block("aws-environment")))
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_set_and_rollback_write_new_versions(desk: Desk, secrets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +94,7 @@ def test_set_and_rollback_write_new_versions(desk: Desk, secrets: Any, monkeypat
     assert result.status == 0, result.err
     stored = secrets.get_secret_value(SecretId=NAME, VersionStage="AWSCURRENT")
     assert json.loads(stored["SecretString"]) == VALUES
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_version_that_is_older_is_refused(desk: Desk, secrets: Any) -> None:

@@ -39,10 +39,6 @@ def kubeconfig(desk: Desk) -> dict[str, list[dict[str, dict[str, str]]]]:
     return loaded
 
 
-def data(desk: Desk) -> dict[str, str]:
-    return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
-
-
 def test_run_writes_what_program_prints(
     desk: Desk, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +57,7 @@ def test_run_writes_what_program_prints(
     assert desk.run("check", "staging").status == 0
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert desk.run("sync", "staging").status == 0
     (folder / "app.json").unlink()
     before = desk.target.versions()
@@ -114,7 +110,7 @@ def test_real_pass(
     trust(desk, folder, monkeypatch, [program, "show"])
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 @pytest.fixture
@@ -147,4 +143,4 @@ def test_real_vals(
     trust(desk, folder, monkeypatch, [str(vals_binary), "get"])
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES

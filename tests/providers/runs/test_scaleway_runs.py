@@ -35,10 +35,6 @@ def desk(offline_desk: Desk, manager: SecretManager) -> Desk:
     return offline_desk
 
 
-def data(desk: Desk) -> dict[str, str]:
-    return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
-
-
 def look(id_: str) -> list[str]:
     """Return the requests that look at a secret's metadata before its first read."""
     return ["GET fr-par/secrets", f"GET fr-par/secrets/{id_}/versions/latest_enabled"]
@@ -59,7 +55,7 @@ def test_run_writes_what_store_has_and_next_one_nothing(manager: SecretManager, 
     assert plan.status == 0, plan.err
     assert f"{REFERENCE} @ 1/{id_[:8]}" in plan.out
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     before = desk.target.versions()
     again = desk.run("sync", "staging")
     assert (again.status, again.err) == (0, "")
@@ -111,7 +107,7 @@ def test_variable_gets_object_that_is_taken_whole_byte_for_byte(manager: SecretM
     variables = {"OPENAI_API_KEY": {"from": "scaleway:/voice/staging/account"}}
     desk.environment(sources=[f"scaleway:{APP}"], variables=variables)
     assert desk.run("sync", "staging").status == 0
-    assert data(desk)["OPENAI_API_KEY"] == text
+    assert desk.target.secrets()["OPENAI_API_KEY"] == text
 
 
 def test_new_revision_changes_its_keys_alone(manager: SecretManager, desk: Desk) -> None:
@@ -127,7 +123,7 @@ def test_new_revision_changes_its_keys_alone(manager: SecretManager, desk: Desk)
         "Secret/agent-secrets",
         "ConfigMap/bridge-voice-agent-staging",
     }
-    assert data(desk)["OPENAI_API_KEY"] == "CANARY-new"
+    assert desk.target.secrets()["OPENAI_API_KEY"] == "CANARY-new"
 
 
 def test_one_document_for_many_variables_is_read_once(manager: SecretManager, desk: Desk) -> None:
@@ -142,7 +138,7 @@ def test_one_document_for_many_variables_is_read_once(manager: SecretManager, de
         },
     )
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES | {"LIVEKIT_API_KEY": "CANARY-name", "LIVEKIT_API_SECRET": "CANARY-word"}
+    assert desk.target.secrets() == VALUES | {"LIVEKIT_API_KEY": "CANARY-name", "LIVEKIT_API_SECRET": "CANARY-word"}
     accesses = [one.query["secret_name"] for one in manager.requests if one.path.endswith("/access")]
     assert sorted(accesses) == ["app", "shared"]
 
@@ -154,7 +150,7 @@ def test_second_section_is_second_region(manager: SecretManager, desk: Desk) -> 
         sources=[REFERENCE, f"dutch:{APP}"], providers={"dutch": {"provider": "scaleway", "region": "nl-ams"}}
     )
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_secret_by_id_and_pinned_revision(manager: SecretManager, desk: Desk) -> None:
@@ -162,7 +158,7 @@ def test_secret_by_id_and_pinned_revision(manager: SecretManager, desk: Desk) ->
     desk.environment(sources=[f"scaleway:id:{id_}@1"])
     result = desk.run("sync", "staging")
     assert result.status == 0, result.err
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_patch_file_s_manifests_in_one_secret(manager: SecretManager, desk: Desk) -> None:
@@ -176,7 +172,7 @@ def test_patch_file_s_manifests_in_one_secret(manager: SecretManager, desk: Desk
     manager.put("/voice/staging/rest", {name: VALUES[name] for name in VALUES if "LIVEKIT" in name})
     desk.environment(sources=[REFERENCE, "scaleway:/voice/staging/rest"])
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_missing_document_stops_run_although_another_has_fields(manager: SecretManager, desk: Desk) -> None:
@@ -196,7 +192,7 @@ def test_disabled_revision_stops_run_and_objects_stay(manager: SecretManager, de
         f"bridge: error: {REFERENCE}: no revision is enabled; revision 1 is disabled",
         "bridge: hint: enable it, or use another revision",
     ]
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_field_that_is_missing_is_missing_and_not_unavailable(manager: SecretManager, desk: Desk) -> None:
@@ -227,7 +223,7 @@ def test_key_with_smallest_permission_works_and_says_what_it_could_not_check(
         f"bridge: warning: {REFERENCE}: could not check whether reading it makes it expire (expires_once_accessed)",
         "bridge: hint: grant the permission set SecretManagerReadOnly",
     ]
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_one_document_of_many_that_may_not_be_read_stops_everything(manager: SecretManager, desk: Desk) -> None:
@@ -305,7 +301,7 @@ def test_profile_of_scw_is_enough(manager: SecretManager, desk: Desk, monkeypatc
     id_ = manager.put(APP, VALUES)
     result = desk.run("sync", "staging")
     assert (result.status, result.err) == (0, "")
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert [str(one) for one in manager.requests] == [*look(id_), READ_APP]
 
 
@@ -326,7 +322,7 @@ def test_environment_of_readme_reads_what_its_commands_make(
     manager.put(APP, VALUES, type="key_value")
     desk.environment(**yaml.safe_load(page("scaleway").block("scaleway-environment")))
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 def test_document_that_only_variable_names_is_known_too(manager: SecretManager, desk: Desk) -> None:

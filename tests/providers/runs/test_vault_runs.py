@@ -78,15 +78,11 @@ def store(dev_vault: DevVault, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> I
         assert dev_vault.tokens() == before
 
 
-def data(desk: Desk) -> dict[str, str]:
-    return desk.target.data("Secret", "shared-secrets") | desk.target.data("Secret", "agent-secrets")
-
-
 def test_run_logs_in_once_reads_once_and_revokes(desk: Desk, store: Store) -> None:
     store.put()
     result = desk.run("sync", "staging")
     assert (result.err, result.status) == ("", 0)
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert store.relay.asked() == store.whole_run
     store.relay.requests.clear()
     versions = desk.target.versions()
@@ -104,7 +100,7 @@ def test_new_version_changes_its_keys_only(desk: Desk, store: Store) -> None:
     changed = [key["name"] for one in plan["objects"] for key in one["keys"] if key["what"] != "keep"]
     assert changed == ["OPENAI_API_KEY"]
     assert desk.run("sync", "staging").status == 0
-    assert data(desk)["OPENAI_API_KEY"] == "CANARY-new"
+    assert desk.target.secrets()["OPENAI_API_KEY"] == "CANARY-new"
 
 
 def test_reports_name_servers_address(desk: Desk, store: Store) -> None:
@@ -132,7 +128,7 @@ def test_pinned_version(desk: Desk, store: Store) -> None:
     store.put(OPENAI_API_KEY="CANARY-later")
     desk.environment(sources=["vault:app@1"], providers={"vault": store.section})
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
 
 
 @pytest.mark.parametrize("gone", ["delete", "destroy", "metadata"])
@@ -344,7 +340,7 @@ def test_readmes_operator(
     token = shell("vault-operator")
     monkeypatch.setenv("VAULT_TOKEN", token)
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert dev_vault.is_alive(token)
 
 
@@ -358,7 +354,7 @@ def test_readmes_pipeline(
     before = dev_vault.tokens()
     monkeypatch.setenv("VAULT_ID_TOKEN", jwts.signed(pair.key, claims))
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert dev_vault.tokens() == before
     branch = claims | {"sub": "project_path:voice/agent:ref_type:branch:ref:other"}
     monkeypatch.setenv("VAULT_ID_TOKEN", jwts.signed(pair.key, branch))
@@ -396,6 +392,6 @@ def test_readmes_cronjob(
     before = dev_vault.tokens()
     desk.write("pod/vault-token", token(account, "vault"))
     assert desk.run("sync", "staging").status == 0
-    assert data(desk) == VALUES
+    assert desk.target.secrets() == VALUES
     assert [one for one in documented.asked() if "login" in one] == ["POST auth/kubernetes/login"]
     assert dev_vault.tokens() == before
