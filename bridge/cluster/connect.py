@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.cluster.choice import ACCOUNT, Search, choose
 from bridge.cluster.credentials import Credentials, Fixed, TokenFile, checked_token, impersonation
-from bridge.cluster.endpoint import Endpoint
-from bridge.cluster.kubeconfig import MOST, KubeconfigSection, Selection, reason_of
-from bridge.cluster.kubeconfig_origin import check_auth_provider, check_user
+from bridge.cluster.endpoint import Endpoint, checked_proxy, proxy_from
+from bridge.cluster.kubeconfig import MOST, KubeconfigSection, Selection, check_auth_provider, check_user, reason_of
 from bridge.cluster.kubeconfig_server import Server, read_server, server_url
-from bridge.cluster.proxy import checked_proxy, proxy_from
 from bridge.cluster.tls import show_certificate, trusting
 from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Unavailable, shortage

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult
 
 from bridge.errors import ConfigError, Problem
+from bridge.http import proxies
 from bridge.http.proxies import is_loopback
 from bridge.http.servers import same_server, split
 
@@ -79,3 +80,18 @@ def split_url(url: str, where: str, name: str) -> SplitResult:
         message = f"{name} is plain http, which is allowed only for loopback addresses"
         raise ConfigError(Problem(where, message, "use https, so that secrets travel encrypted"))
     return parts
+
+
+def proxy_from(environ: Mapping[str, str], url: str) -> str | None:
+    """Return the environment's proxy for an API server; raise ConfigError, without its URL, if it is unusable."""
+    proxy = proxies.proxy_from(environ, url)
+    return None if proxy is None else checked_proxy(proxy.url, proxy.variable, "")
+
+
+def checked_proxy(url: str, where: str, name: str) -> str:
+    """Return a proxy's URL; raise ConfigError, without the URL, if it is unusable."""
+    wrong = proxies.unusable(url)
+    if wrong:
+        hint = "only http:// proxies are supported" if wrong.startswith("not an http") else ""
+        raise ConfigError(Problem(where, f"{name} is {wrong}" if name else wrong, hint))
+    return url

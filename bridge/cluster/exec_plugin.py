@@ -11,8 +11,7 @@ from threading import Lock
 from typing import Any, Final
 
 from bridge.cluster.credentials import bearer, checked_token
-from bridge.cluster.kubeconfig import KubeconfigSection
-from bridge.cluster.kubeconfig_origin import check_start
+from bridge.cluster.kubeconfig import KubeconfigSection, check_start
 from bridge.cluster.kubeconfig_server import Server
 from bridge.cluster.tls import show_certificate
 from bridge.errors import Problem, Refusal, Unavailable

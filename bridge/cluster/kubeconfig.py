@@ -12,11 +12,15 @@ import yaml
 from bridge.config.textfile import read_bounded
 from bridge.config.yaml_core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.yamlfile import beyond_bounds
-from bridge.errors import ConfigError, Problem
+from bridge.errors import ConfigError, Problem, Refusal
+from bridge.trust import find, refused_program
 
 MOST: Final = 2**20
 """The largest file that a kubeconfig may name, in bytes; certificates and tokens have a few thousand."""
 _KINDS: Final = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_HINT: Final = "pass this kubeconfig with --kubeconfig FILE, or set KUBECONFIG"
+_PROGRAMS: Final = ("exec", "auth-provider")
+"""Fields of a user that start a program (`auth-provider` does so with `cmd-path`)."""
 
 
 class _Loader(CoreLoader):
@@ -243,3 +247,40 @@ def problem_of_token(text: str) -> str:
     if text != text.strip():
         return "contains a space before or after the token"
     return "contains a space" if " " in text or "\t" in text else "contains a character that no token has"
+
+
+def check_user(user: KubeconfigSection) -> None:
+    """Restrict the user of a kubeconfig that the environment's file names, because a branch may have written both.
+
+    The user may not start a program, and its `tokenFile` must be in the kubeconfig's own folder. Otherwise the token
+    in any file on this machine could be sent to a server that the kubeconfig chooses.
+    """
+    for name in _PROGRAMS:
+        if user.has(name):
+            message = f"{name} is not allowed if the environment's file names the kubeconfig"
+            raise Refusal(Problem(user.where, message, _HINT))
+    path = user.text("tokenFile")
+    if path and not _is_in_folder_of(user, path):
+        message = "tokenFile must be in the kubeconfig's folder if the environment's file names the kubeconfig"
+        raise Refusal(Problem(user.where, message, _HINT))
+
+
+def check_start(section: KubeconfigSection, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Refuse to start a credential plugin that the trust file does not list with these arguments."""
+    if problem := refused_program(environ, command, "exec"):
+        raise Refusal(problem._replace(where=section.where))
+
+
+def check_auth_provider(user: KubeconfigSection, environ: Mapping[str, str]) -> None:
+    """Refuse `auth-provider` if there is a trust file: it starts programs and queries servers that we cannot check."""
+    if user.has("auth-provider") and (file := find(environ)):
+        message = f"auth-provider may start any program and query any server, so {file} cannot allow it"
+        raise Refusal(Problem(user.where, message, "use an exec plugin, as kubectl does since 1.26"))
+
+
+def _is_in_folder_of(user: KubeconfigSection, path: str) -> bool:
+    """Return whether a file is in the kubeconfig's folder, with links resolved."""
+    try:
+        return user.path(path).resolve().is_relative_to(user.file.absolute().parent.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, or a zero byte
+        return False

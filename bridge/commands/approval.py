@@ -33,8 +33,8 @@ from bridge.plan.model import Plan
 from bridge.provider import Context
 from bridge.report.plan_file import check_target, read_plan_file, write_plan_file
 from bridge.run.inputs import Wanted
-from bridge.sources.locations import location
 from bridge.sources.providers import build_providers, referenced
+from bridge.sources.reader import location
 
 DAY: Final = 86_400.0
 """How long a plan is valid without --expires, in seconds."""

@@ -129,8 +129,8 @@ def _unfit_kubeconfig(environment: Environment, run_: Run) -> Iterator[BridgeErr
     named, flags = environment.cluster.kubeconfig, run_.cluster
     if named is None or flags.kubeconfig or flags.in_cluster or not os.path.lexists(named):
         return
-    from bridge.cluster.kubeconfig import select  # noqa: PLC0415 - start-up: most environments name no kubeconfig
-    from bridge.cluster.kubeconfig_origin import check_user  # noqa: PLC0415 - as above
+    # Start-up: most environments name no kubeconfig.
+    from bridge.cluster.kubeconfig import check_user, select  # noqa: PLC0415 - start-up, as above
 
     try:
         selection = select([named], flags.context or environment.cluster.context, run_.deadline)

@@ -8,9 +8,8 @@ from bridge.commands.overlay import left_in_plaintext, only_aimed, usual_overlay
 from bridge.config.environment import Environment
 from bridge.config.template import TemplateObject
 from bridge.errors import ConfigError, Problem
-from bridge.kustomize.build_input import load_build
 from bridge.kustomize.custom_resources import made_elsewhere
-from bridge.kustomize.objects import BuiltObject
+from bridge.kustomize.objects import BuiltObject, load_build
 from bridge.kustomize.overlap import Finding, Owned, overwriting
 from bridge.kustomize.patches import kept_for_references, paste, removal_patches
 from bridge.kustomize.read import Names, load_kustomization, load_names

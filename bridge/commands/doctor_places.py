@@ -1,16 +1,21 @@
 """Where `bridge doctor` looks for files and variables: found or not, and who else can read them. Never a value."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
-from bridge.errors import Problem
+from bridge.errors import ANYTHING, Problem
+from bridge.provider import Context, Provider
 from bridge.report.doctor import DoctorReport
 from bridge.shell import word
+from bridge.sources.addresses import is_bundled
 
 _OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
+Place: TypeAlias = tuple[str, Path | None]
+"""A variable's name, or a label and the path of a file."""
 
 
 def examine_places(
@@ -47,3 +52,19 @@ def examine_file(report: DoctorReport, group: str, name: str, path: Path, *, is_
         report.warn(group, Problem(shown, f"found, but other users can read it (mode {mode})", hint))
     else:
         report.ok(group, shown, "found")
+
+
+@runtime_checkable
+class _Places(Protocol):
+    def credential_places(self, context: Context) -> Iterable[Place]:
+        """Yield the places in the order in which they are searched. Nothing is read."""
+        ...
+
+
+def credential_places(provider: Provider, context: Context) -> tuple[Place, ...]:
+    """Return the places in which a bundled provider looks for its credentials; empty for any other provider."""
+    if not is_bundled(provider) or not isinstance(provider, _Places):
+        return ()
+    with contextlib.suppress(*ANYTHING):
+        return tuple(dict.fromkeys(provider.credential_places(context)))
+    return ()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bridge.commands.doctor_places import examine_places
+from bridge.commands.doctor_places import credential_places, examine_places
 from bridge.config.environment import Environment
 from bridge.config.provider_fields import provider_fields
 from bridge.config.reference import Reference
@@ -15,7 +15,6 @@ from bridge.report.doctor import DoctorReport
 from bridge.run.inputs import Run
 from bridge.shell import word
 from bridge.sources.addresses import addresses
-from bridge.sources.credential_places import credential_places
 from bridge.sources.offline import documents
 from bridge.sources.providers import build_plain, bundled
 from bridge.sources.reader import at_reference, read_each

@@ -11,7 +11,7 @@ from bridge.commands.exec_objects import LazyCluster, ObjectSearch
 from bridge.commands.exec_start import revealed
 from bridge.commands.exec_workload import built_pod, choose_container, live_pod, parse_workload
 from bridge.errors import Problem, Refusal, combine
-from bridge.kustomize.build_input import load_build
+from bridge.kustomize.objects import load_build
 from bridge.kustomize.overlap import here
 from bridge.plan.container_env import PodContext, container_environment, container_uses
 from bridge.report.record import Record

@@ -1,13 +1,13 @@
 """`bridge history`: show when each variable last changed, and by whom."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.git_files import GitFiles, read_git_files, warnings
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
-from bridge.errors import BridgeError, ConfigError, Problem, combine
+from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.provider import Context, VersionLister
 from bridge.report import streams
 from bridge.report.history import DocumentVersions, LastWrite, Row, history_data, history_text
@@ -18,7 +18,8 @@ from bridge.report.talk import say
 from bridge.review.trails import Place, Trail
 from bridge.review.value_history import all_events, last_events
 from bridge.review.variable_names import Named
-from bridge.run.inputs import Run
+from bridge.run.inputs import Run, sound_files
+from bridge.run.view import open_cluster
 from bridge.sources.offline import documents
 from bridge.sources.reader import at_reference
 from bridge.sources.session import close_sessions, open_session
@@ -55,12 +56,10 @@ def _elsewhere(
     environment: Environment, files: GitFiles, run: Run, name: str | None, errors: list[BridgeError]
 ) -> tuple[list[DocumentVersions], LastWrite | None]:
     """Return what the stores and the cluster know. What fails is left out, and its error is added to `errors`."""
-    from bridge.run.written import last_write  # noqa: PLC0415 - start-up: only --stores needs a cluster
-
     stores = list(_stores(environment, files, run, errors))
     cluster = None
     try:
-        newest, keys = last_write(environment, run)
+        newest, keys = _last_write(environment, run)
         cluster = LastWrite(newest, {key: moment for key, moment in keys.items() if _is_of(files, key, name)})
     except BridgeError as error:
         errors.append(error)
@@ -125,3 +124,17 @@ def _unknown(environment: Environment, files: GitFiles, name: str) -> ConfigErro
     everything = f"list all with `bridge history {environment.name}`"
     message = "no file in git has ever had a value of this name"
     return ConfigError(Problem(environment.name, message, did_you_mean(name, known) or everything))
+
+
+def _last_write(environment: Environment, run: Run) -> tuple[str, Mapping[str, str]]:
+    """Return the times (RFC 3339) of the last change, and of each key's; Refusal if bridge has not written there."""
+    files = sound_files(environment, run)
+    with open_cluster(environment, files.namespace or "", run) as cluster:
+        memory = cluster.look().memory
+    if memory is None or memory.lost:
+        message = "bridge has no state there, so the time of its last write is unknown"
+        raise Refusal(Problem("the cluster", message, f"write it with `bridge sync {environment.name}`"))
+    keys = {
+        f"{id_} key {name}": key.changed for id_, known in memory.objects.items() for name, key in known.keys.items()
+    }
+    return memory.newest, dict(sorted(keys.items()))

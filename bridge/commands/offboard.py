@@ -18,8 +18,7 @@ from bridge.report.output import printable_data, write_json
 from bridge.report.record import Record
 from bridge.report.style import style_of
 from bridge.report.talk import say
-from bridge.review.comparison_with_keys import KeyComparison
-from bridge.review.exposure import Compare, Exposed, KeyVerdict, exposed, meant_by, readers, unknown
+from bridge.review.exposure import Compare, Exposed, KeyComparison, KeyVerdict, exposed, meant_by, readers, unknown
 from bridge.run.inputs import Run
 from bridge.sources.session import close_sessions, open_session
 

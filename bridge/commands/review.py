@@ -19,8 +19,7 @@ from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
 from bridge.report.review import review_data
 from bridge.report.talk import say
-from bridge.review.compare import compare, unknown
-from bridge.review.replay import replayed
+from bridge.review.compare import compare, replayed, unknown
 from bridge.review.revisions import Range, commit_of, reporting, repository_of, resolve
 from bridge.review.snapshot import CommitFiles, Snapshot, WorkingTreeFiles
 from bridge.review.state import FolderPlace, Side, StateReader, prefixed

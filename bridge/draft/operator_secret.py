@@ -1,15 +1,16 @@
 """A Secret that an operator creates, while its keys are collected from the operator's custom resource."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.config.names import is_object_key
 from bridge.config.names import shown as shown_name
 from bridge.config.reference import Reference
 from bridge.draft.layout_model import Declared, Layout, shown
 from bridge.draft.translation import Translation
-from bridge.draft.used_keys import used_keys
+from bridge.kustomize.manifest_parts import listed, mapping, text_of
 
 _JSON: Final = ".dockerconfigjson"
 """A key with JSON, in which bridge escapes values."""
@@ -92,3 +93,22 @@ class OperatorSecret:
             parts += [text[start : match.start()].replace("${", "$${"), placeholder]
             start = match.end()
         return "".join([*parts, text[start:].replace("${", "$${")])
+
+
+def used_keys(contents: Iterable[object], secrets: Collection[str]) -> list[str]:
+    """Return the keys of the Secrets with these names that environment variables and volumes use, in order."""
+    return list(dict.fromkeys(key for content in contents for key in _keys(content, secrets) if is_object_key(key)))
+
+
+def _keys(node: object, secrets: Collection[str]) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        reference = mapping(node.get("secretKeyRef"))
+        if text_of(reference.get("name")) in secrets:
+            yield text_of(reference.get("key"))
+        if (text_of(node.get("secretName")) or text_of(node.get("name"))) in secrets:
+            yield from (text_of(mapping(item).get("key")) for item in listed(node.get("items")))
+        for child in node.values():
+            yield from _keys(child, secrets)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _keys(child, secrets)

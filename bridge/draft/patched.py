@@ -1,6 +1,7 @@
 """Applies patches to the keys and values of a layout's Secrets and ConfigMaps."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 from bridge.config.names import shown as shown_name
@@ -8,7 +9,6 @@ from bridge.config.template_object import SECTIONS
 from bridge.config.yamlfile import load_yaml_documents
 from bridge.draft.build_changes import patch_metadata
 from bridge.draft.layout_model import Declared, DraftedValue, Layout, as_value, identify, shown
-from bridge.draft.resource_patches import PatchError, merged, operated
 from bridge.kustomize.read import Patch
 
 
@@ -132,3 +132,60 @@ def _merge_section(section: str, values: object, declared: Declared, place: str,
             layout.remark(place, f"{declared.id} key {shown_name(key)} is not text", "quote it")
         elif key != "$patch":
             declared.given[key] = DraftedValue(section, as_value(declared.kind, section, value), place)
+
+
+class PatchError(Exception):
+    """An operation cannot be followed; it holds no text of the patch."""
+
+
+def merged(content: object, patch: Mapping[str, object]) -> dict[str, object]:
+    """Return the content after a merge patch; null removes a field."""
+    before = content if isinstance(content, Mapping) else {}
+    result: dict[str, object] = {name: value for name, value in before.items() if patch.get(name, value) is not None}
+    for name, value in patch.items():
+        if value is not None and name != "$patch":
+            result[name] = merged(before.get(name), value) if isinstance(value, Mapping) else value
+    return result
+
+
+def operated(content: Mapping[str, object], operations: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """Return the content after a JSON patch; PatchError if an operation is of another kind or does not fit."""
+    result = deepcopy(dict(content))
+    for operation in operations:
+        path, verb = operation.get("path"), operation.get("op")
+        if not isinstance(path, str) or not path.startswith("/") or verb not in {"add", "replace", "remove"}:
+            raise PatchError
+        *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/"))
+        node: object = result
+        for name in parents:
+            node = _child(node, name)
+        _change(node, last, str(verb), deepcopy(operation.get("value")))
+    return result
+
+
+def _child(node: object, name: str) -> object:
+    if isinstance(node, dict) and name in node:
+        return node[name]
+    if isinstance(node, list) and name.isdecimal() and int(name) < len(node):
+        return node[int(name)]
+    raise PatchError
+
+
+def _change(node: object, name: str, verb: str, value: object) -> None:
+    if isinstance(node, dict) and (verb == "add" or name in node):
+        if verb == "remove":
+            del node[name]
+        else:
+            node[name] = value
+    elif isinstance(node, list):
+        place = len(node) if name == "-" and verb == "add" else int(name) if name.isdecimal() else -1
+        if not 0 <= place < len(node) + (verb == "add"):
+            raise PatchError
+        if verb == "add":
+            node.insert(place, value)
+        elif verb == "replace":
+            node[place] = value
+        else:
+            del node[place]
+    else:
+        raise PatchError

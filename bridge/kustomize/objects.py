@@ -2,12 +2,16 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from bridge.config.problems import Findings
+from bridge.config.textfile import read_text, read_text_stream
 from bridge.config.yamlfile import YamlDocument, parse_yaml_documents
+from bridge.errors import ConfigError, Problem
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
@@ -25,6 +29,7 @@ _NAMES: Final = {
     *("apiVersion", "kind", "name", "namespace", "generateName", "type"),
     *("secretName", "key", "path", "subPath", "subPathExpr"),
 }
+STDIN: Final = "-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +166,27 @@ def flattened(content: object, place: str) -> Iterator[tuple[str, object]]:
     for number, item in enumerate(items):
         typed = implied | dict(item) if isinstance(item, Mapping) else item
         yield from flattened(typed, f"{place} items[{number}]")
+
+
+def load_build(source: str, deadline: float, usage: str) -> tuple[str, tuple[BuiltObject, ...]]:
+    """Return the build's name for messages, and its objects; ConfigError if it cannot be read.
+
+    `usage` is the hint for a stdin that is a terminal.
+    """
+    shown = "stdin" if source == STDIN else source
+    return shown, parse_build(_text(source, shown, deadline, usage), shown)
+
+
+def _text(source: str, shown: str, deadline: float, usage: str) -> str:
+    path = Path(source)
+    if source != STDIN and path.is_fifo():  # a shell's <(kustomize build …)
+        with path.open("rb", buffering=0) as pipe:
+            return read_text_stream(pipe.fileno(), shown, deadline)
+    if source != STDIN:
+        try:
+            return read_text(path, shown)
+        except FileNotFoundError:
+            raise ConfigError(Problem(shown, "no such file")) from None
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ConfigError(Problem(shown, "nothing was piped in", usage))
+    return read_text_stream(sys.stdin.fileno(), shown, deadline)

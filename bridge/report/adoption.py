@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from bridge.objects import LAST_APPLIED, Field, Manager, ObjectId
 from bridge.plan.adoption import Adoption
+from bridge.plan.controllers import release
 from bridge.plan.model import Change, Plan, What
 from bridge.plan.ownership import MANAGED_BY
-from bridge.plan.release import release
 from bridge.report.cluster import cluster_data, heading
 from bridge.report.data import SCHEMA
 from bridge.report.own_flags import with_flags

@@ -1,9 +1,13 @@
-"""Compares two states of an environment, and lists what cannot be known without a key."""
+"""Compares two states of an environment, and lists what cannot be known without a key.
 
-from collections.abc import Iterator, Mapping
+Nobody makes the same ciphertext twice, so a value that is encrypted again never equals an older version of it. If a
+ciphertext comes back, an old value may be back.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.git_history import Commit
+from bridge.git_history import BlobChange, Commit, Repository, contents, follow
 from bridge.review.change import SettingChange
 from bridge.review.object_change import ObjectChange, objects
 from bridge.review.outline_change import SEALED, OutlineChange, document_changes
@@ -67,3 +71,40 @@ def unknown(before: Side, after: Side, changes: StateComparison, *, is_shallow: 
 def _env_file(side: Side) -> str:
     file = side.environment.env_file if side.environment else None
     return file if isinstance(file, str) else side.environment.shown(file) if side.environment and file else ""
+
+
+def replayed(repository: Repository, base: str, documents: Iterable[OutlineChange]) -> Mapping[bytes, Commit]:
+    """Return, for each ciphertext that a change adds and that the history up to `base` has, the newest commit with it.
+
+    GitError if git cannot tell.
+    """
+    wanted = {name: fresh for one in documents for name in _paths(one) if (fresh := _fresh(one))}
+    if not wanted:
+        return {}
+    found: dict[bytes, Commit] = {}
+    changes = follow(repository, wanted.keys(), base)
+    ciphertexts: dict[str, set[bytes]] = {}
+    for path, fresh in wanted.items():
+        for blob in _blobs(changes[path]):
+            ciphertexts.setdefault(blob, set()).update(fresh)
+    versions = {change.blob: change.commit for path in wanted for change in reversed(changes[path]) if change.blob}
+    for blob, content in contents(repository, ciphertexts):
+        for ciphertext in ciphertexts[blob] - found.keys():
+            if ciphertext in content and blob in versions:
+                found[ciphertext] = versions[blob]
+    return found
+
+
+def _paths(document: OutlineChange) -> Iterator[str]:
+    """Yield the names of a document's file on both sides."""
+    yield from filter(None, dict.fromkeys((document.path, document.old_path)))
+
+
+def _fresh(document: OutlineChange) -> set[bytes]:
+    return {ciphertext for value in document.values for ciphertext in value.fresh}
+
+
+def _blobs(changes: Sequence[BlobChange]) -> Iterator[str]:
+    """Yield the ids of all versions, newest first."""
+    for change in changes:
+        yield from filter(None, (change.blob, *change.before))

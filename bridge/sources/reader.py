@@ -7,11 +7,12 @@ from typing import Final, NamedTuple, TypeAlias
 
 from bridge import errors
 from bridge.config.reference import Reference
-from bridge.errors import BridgeError, combine
+from bridge.errors import ANYTHING, BridgeError, combine
 from bridge.parallel import Batch
 from bridge.progress import ProgressStep
-from bridge.provider import Context, Denied, Document, NotFound, Preloading, Provider, ReadGuard
+from bridge.provider import Context, Denied, Document, Locator, NotFound, Preloading, Provider, ReadGuard
 from bridge.sources import missing_documents
+from bridge.sources.conformance import failed
 from bridge.sources.session import LATE, SessionStore, close_sessions
 
 Reads: TypeAlias = list[tuple[str, str, float]]  # one `Read` for each document
@@ -134,3 +135,16 @@ def at_reference(reference: Reference, error: BridgeError) -> BridgeError:
     """Put the reference in front of each of a provider's problems."""
     kind = errors.Unavailable if isinstance(error, errors.Unavailable) or errors.shortage(error) else errors.Refusal
     return kind(*missing_documents.at(reference, error))
+
+
+def location(provider: Provider, reference: Reference, context: Context) -> Mapping[str, str]:
+    """Return what selects a document, as its provider says, else only its path; BridgeError if the provider fails."""
+    if not isinstance(provider, Locator):
+        return {"path": reference.path}
+    try:
+        return {str(part): str(text) for part, text in provider.location(reference.path, context).items()}
+    except BridgeError as error:
+        failure = error
+    except ANYTHING as error:  # a provider's exception may contain anything
+        failure = failed(error)
+    raise at_reference(reference, failure)

@@ -15,10 +15,9 @@ from bridge.secret import SecretValue
 from bridge.sources.document import Source, open_sources
 from bridge.sources.doubtful_values import doubts
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.login_variables import logins_in_objects
 from bridge.sources.lookup import LAST, FoundValue, Lookup
 from bridge.sources.select import json_escaped, located
-from bridge.sources.value_checks import of_others, secrets_in_public, unknown_manifest_keys
+from bridge.sources.value_checks import logins_in_objects, of_others, secrets_in_public, unknown_manifest_keys
 
 
 class Resolution(NamedTuple):

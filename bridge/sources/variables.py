@@ -11,11 +11,11 @@ from bridge.objects import Entry
 from bridge.provider import Context, Provider
 from bridge.sources.document import open_sources
 from bridge.sources.env_layer import EnvLayer
-from bridge.sources.login_variables import is_login
 from bridge.sources.lookup import Lookup
 from bridge.sources.offline import candidates, survey
 from bridge.sources.reader import read_documents
 from bridge.sources.select import located
+from bridge.sources.value_checks import is_login
 
 MASK = "********"
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.config.reference import Reference
 from bridge.errors import Refusal
 from bridge.provider import Context, Document, ProviderError, Revision
-from bridge.sources.locations import location
+from bridge.sources.reader import location
 from bridge_providers.aws import Aws
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bridge.cluster.connect import Search, connect
-from bridge.cluster.proxy import proxy_from
+from bridge.cluster.endpoint import proxy_from
 from bridge.errors import ConfigError
 from tests.cluster.wire import assert_clean
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.deploy.templating import fill, template
+from bridge.deploy.render import fill, template
 
 FOLDER = Path(str(files("bridge.deploy"))) / "templates"
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.sources.login_variables import is_login
+from bridge.sources.value_checks import is_login
 
 LOGINS = [
     "VAULT_TOKEN",

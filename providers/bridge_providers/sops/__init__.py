@@ -251,16 +251,16 @@ class SopsSession:
 
     def data_key(self, path: str, content: bytes) -> DataKey:
         """Open the data key of any version of a file, for comparisons in memory."""
-        from bridge_providers.sops import unseal  # noqa: PLC0415 - as above
+        from bridge_providers.sops import decrypt  # noqa: PLC0415 - as above
 
-        return unseal.data_key(path, content, self._keyring())
+        return decrypt.data_key(path, content, self._keyring())
 
     def in_clear(self, path: str, document: Document) -> Iterable[tuple[int, tuple[str, ...]]]:
         """Yield the values that the file's rule, or for a new file the rule of `.sops.yaml`, leaves in clear."""
-        from bridge_providers.sops import clear  # noqa: PLC0415 - as above
+        from bridge_providers.sops import writing  # noqa: PLC0415 - as above
 
         _check_is_file(path)
-        return clear.in_clear(path, document, self._context)
+        return writing.in_clear(path, document, self._context)
 
     def _tools(self) -> "Tools":
         from bridge_providers.sops import writing  # noqa: PLC0415 - as above

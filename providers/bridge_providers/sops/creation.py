@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bridge.provider import NotFound, ProviderError, SecretValue
-from bridge_providers.sops import damage, files, metadata, recipients, store_yaml
+from bridge.provider import Kind, NotFound, ProviderError, SecretValue
+from bridge_providers.sops import damage, files, metadata, store_yaml
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.regex import Unsupported, compile_regex
 from bridge_providers.sops.tree import Tree
@@ -15,6 +15,7 @@ _MAX_DEPTH: Final = 100  # folders that sops looks in
 TYPES: Final = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 """The types of keys that have another name in a file's metadata."""
 _EXAMPLE: Final = "add to .sops.yaml: creation_rules: [{path_regex: '…', age: age1…}]"
+MERGE: Final = "merge"
 
 
 class Rule(NamedTuple):
@@ -62,8 +63,8 @@ def find_rule(path: Path) -> Rule | None:
     age: list[str] = []
     others: list[str] = []
     for part in (part for group in groups_of(rule, where) for part in group):
-        age += recipients.texts(part, "age", where)
-        names = {TYPES.get(name, name) for name in part if not recipients.is_empty(part[name])}
+        age += texts(part, "age", where)
+        names = {TYPES.get(name, name) for name in part if not is_empty(part[name])}
         others += sorted(names & {*metadata.KEY_TYPES} - {"age"})
     return Rule(config, where, tuple(age), tuple(dict.fromkeys(others)), selector_of(rule, where))
 
@@ -71,9 +72,9 @@ def find_rule(path: Path) -> Rule | None:
 def groups_of(rule: dict[str, Tree], where: str) -> list[list[dict[str, Tree]]]:
     """Return the key groups of a rule, each as the parts that sops combines; without `key_groups`, the rule itself."""
     groups = rule.get("key_groups")
-    if groups is None or recipients.is_empty(groups):
+    if groups is None or is_empty(groups):
         return [[rule]]
-    return [recipients.merged(group, where) for group in (groups if isinstance(groups, list) else [groups])]
+    return [merged(group, where) for group in (groups if isinstance(groups, list) else [groups])]
 
 
 def match(rules: list[dict[str, Tree]], config: Path, path: Path) -> tuple[dict[str, Tree], str] | None:
@@ -141,8 +142,36 @@ def selector_of(rule: dict[str, Tree], where: str) -> tuple[str, str]:
 
 def _text(rule: dict[str, Tree], name: str, where: str) -> str:
     node = rule.get(name)
-    if recipients.is_empty(node):
+    if is_empty(node):
         return ""
     if not isinstance(node, SecretValue) or not node.is_text():
         raise ProviderError(f"{where}: its `{name}` must be a string")
     return node.reveal().decode()
+
+
+def is_empty(node: "Tree | None") -> bool:
+    """Return whether an entry is absent, null or empty."""
+    return node is None or (node.is_empty() if isinstance(node, SecretValue) else not node)
+
+
+def merged(group: "Tree", where: str) -> list[dict[str, Tree]]:
+    """Return a key group as sops combines it: first the groups that it merges, in order, then itself."""
+    parts = group.get(MERGE) if isinstance(group, dict) else None
+    if not isinstance(group, dict) or not (is_empty(parts) or isinstance(parts, list)):
+        raise ProviderError(f"{where} has an invalid key group, or an invalid `{MERGE}` in one")
+    inner = parts if isinstance(parts, list) else []
+    if "<<" in group:
+        raise ProviderError(f"{where} has a merge key (`<<`) in a key group, which bridge does not support")
+    return [*(one for part in inner for one in merged(part, where)), group]
+
+
+def texts(block: dict[str, Tree], name: str, where: str) -> list[str]:
+    """Read a string with commas, or a list of such strings."""
+    node = block.get(name)
+    if node is None or is_empty(node):
+        return []
+    items = node if isinstance(node, list) else [node]
+    if not all(isinstance(item, SecretValue) and item.kind is Kind.TEXT for item in items):
+        raise ProviderError(f"{where}: its `{name}` must be a string or a list of strings")
+    lines = [item.reveal().decode() for item in items if isinstance(item, SecretValue)]
+    return [part.strip() for text in lines for part in text.split(",") if part.strip()]

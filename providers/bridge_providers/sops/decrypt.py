@@ -1,17 +1,29 @@
-"""Decrypts a whole file, and verifies the MAC before it returns a value."""
+"""Decrypts a whole file, and verifies the MAC before it returns a value; or single values of any version."""
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bridge.provider import Denied, Document, Kind, Node, ProviderError, Revision, SecretValue, Unavailable
+from bridge.provider import (
+    DataKey,
+    Denied,
+    Document,
+    Kind,
+    Leaf,
+    Node,
+    ProviderError,
+    Revision,
+    SecretValue,
+    Unavailable,
+)
 from bridge_providers.sops import mac, metadata, stores, tree
 from bridge_providers.sops.cipher import Cipher, Undecryptable
 from bridge_providers.sops.key_types import Failure, joined
 from bridge_providers.sops.keys import Keyring
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.selectors import Selector, selector
-from bridge_providers.sops.tree import Comment, Stored, Tree
+from bridge_providers.sops.tree import Comment, Stored, Tree, text_leaf
 from bridge_providers.sops.walk import Walk
 
 _UNNAMED: Final = "DEFAULT"
@@ -165,3 +177,35 @@ def _single(document: Mapping[str, Node]) -> SecretValue:
     if not isinstance(value, SecretValue) or value.kind not in (Kind.TEXT, Kind.BYTES):
         raise ProviderError("is not a valid sops binary file")
     return SecretValue(value.reveal(), Kind.BYTES)
+
+
+class FileKey:
+    """The data key of one version of a file, which opens single values to compare them in memory.
+
+    The MAC is not verified: each value is authenticated under its own name, and values of many versions are compared.
+    """
+
+    def __init__(self, key: bytes, *, old: bool) -> None:
+        self._key: Final = key
+        self._cipher: Final = Cipher(key, old=old)
+
+    def same_as(self, other: DataKey) -> bool:
+        """Return whether two versions have one data key."""
+        return isinstance(other, FileKey) and hmac.compare_digest(self._key, other._key)  # noqa: SLF001 - of this class
+
+    def unseal(self, place: tuple[int, tuple[str, ...]], leaf: Leaf) -> tuple[SecretValue, ...]:
+        """Return the values of a leaf without the comments of a list; ProviderError if one does not decrypt."""
+        additional = b"".join(b"%b:" % key.encode() for key in place[1] or (stores.BINARY_FIELD,))
+        try:
+            values = [self._cipher.decrypt(text_leaf(text), additional, in_list=True) for text in leaf.sealed]
+        except Undecryptable as error:
+            problem = str(error)
+        else:
+            return (*(value for value in values if not isinstance(value, Comment)), *leaf.clear)
+        raise ProviderError(f"a value {problem}", hint=mac.RESTORE)
+
+
+def data_key(path: str, content: bytes, keyring: Keyring) -> FileKey:
+    """Open the data key of a file with this content."""
+    block = metadata.read(stores.load(content, stores.store_of(path)).metadata)
+    return FileKey(keyring.data_key(block), old=block.is_old)

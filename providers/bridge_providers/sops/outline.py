@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bridge.provider import Context, Leaf, Outline, ProviderError, Reader, Revision, Rules, SecretValue
-from bridge_providers.sops import cipher, creation, files, metadata, recipients, skeleton, stores
+from bridge_providers.sops import cipher, creation, files, metadata, skeleton, stores
 from bridge_providers.sops.metadata import Metadata
 from bridge_providers.sops.tree import Tree
 
@@ -118,7 +118,7 @@ def _rule_settings(rule: dict[str, Tree], where: str) -> dict[str, str]:
     settings = dict([creation.selector_of(rule, where)])
     for name in (_MAC, _COUNT):
         node = rule.get(name)
-        if isinstance(node, SecretValue) and not recipients.is_empty(node) and node.is_text():
+        if isinstance(node, SecretValue) and not creation.is_empty(node) and node.is_text():
             settings[name] = node.reveal().decode()
     if settings.get(_MAC) == "false":
         del settings[_MAC]

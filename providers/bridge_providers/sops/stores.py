@@ -15,6 +15,8 @@ JSON: Final = "json"
 DOTENV: Final = "dotenv"
 INI: Final = "ini"
 BINARY: Final = "binary"
+BINARY_FIELD: Final = "data"
+"""The field of a binary file's JSON envelope that contains the value."""
 _SUFFIXES: Final = {".yaml": YAML, ".yml": YAML, ".json": JSON, ".env": DOTENV, ".ini": INI}
 _COMMENTED: Final = frozenset({YAML, DOTENV, INI})
 

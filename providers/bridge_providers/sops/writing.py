@@ -3,17 +3,20 @@
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from bridge.provider import Conflict, Context, Document, Node, ProviderError, Revision, SecretValue
-from bridge.shell import command
-from bridge_providers.sops import creation, decrypt, encrypt, files, metadata, replace, splice, stores, tree
+from bridge.shell import command, word
+from bridge_providers.sops import creation, decrypt, files, metadata, replace, splice, stores, tree
 from bridge_providers.sops.decrypt import Opened
 from bridge_providers.sops.gotime import GoTime
-from bridge_providers.sops.keys import Keyring
-from bridge_providers.sops.selectors import writable
+from bridge_providers.sops.keys import LOCAL, REMOTE, Keyring
+from bridge_providers.sops.selectors import Selector, writable
+from bridge_providers.sops.sops_program import SopsProgram
+from bridge_providers.sops.tree import Tree
+from bridge_providers.sops.walk import Walk
 
 Documents: TypeAlias = tuple[Mapping[str, Node], ...]
 
@@ -23,6 +26,8 @@ _CHANGED: Final = "another client changed it in the meantime"
 _LAYOUT: Final = "bridge cannot make this change in the text of the file"
 _LAST: Final = 253_402_300_799  # the end of the year 9999, the last time of RFC 3339
 _READ_AGAIN: Final = "read it again, then decide"
+KEY_TYPES: Final = frozenset({"age", "pgp"})
+"""The types of keys that the rule of a new file may have."""
 
 
 class Tools(NamedTuple):
@@ -116,7 +121,7 @@ def _made(place: _Place, content: Documents, tools: Tools) -> bytes:
     writable(wanted, place.target, is_new=True, has_comments=stores.has_comments(place.store))
     for number, document in enumerate(content):
         _check_leaves(document, layout, (number,))
-    new = encrypt.encrypt(place.target, place.store, layout.plaintext(content), tools.keyring.program)
+    new = encrypt(place.target, place.store, layout.plaintext(content), tools.keyring.program)
     block = metadata.read(stores.load(new, place.store).metadata)
     if (block.rule, block.pattern) != (wanted.rule, wanted.pattern):
         raise ProviderError("sops did not use the rule that bridge found in .sops.yaml", hint=place.by_hand)
@@ -161,3 +166,54 @@ def _check(data: bytes, place: _Place, content: Documents, keyring: Keyring) -> 
     if not tree.equal(opened.documents, content):
         raise ProviderError("the encrypted file does not contain the intended values", hint=place.by_hand)
     return opened.revision
+
+
+def in_clear(path: str, document: Document, context: Context) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the places of the values that the file's rule leaves in clear; see `bridge.provider.Discloser`."""
+    if isinstance(document.content, SecretValue):
+        return  # a binary file is encrypted as a whole
+    target = Path(os.path.realpath(files.locate(path, context.base)))
+    content = [{key: tree.copied(child) for key, child in one.items()} for one in document.content]
+    old, store = replace.current(target), stores.store_of(path)
+    block = creation.block_for(target) if old is None else metadata.read(stores.load(old, store).metadata)
+    rule = writable(block, target, is_new=old is None, has_comments=stores.has_comments(store))
+    yield from _by_rule(content, rule)
+
+
+def _by_rule(documents: list[dict[str, Tree]], rule: Selector) -> Iterator[tuple[int, tuple[str, ...]]]:
+    places: dict[tuple[int, tuple[str, ...]], None] = {}
+
+    def visit(leaf: SecretValue, place: bytes, encrypted: bool, walk: Walk) -> SecretValue:
+        if not encrypted:
+            places[walk.document, tuple(place.decode().split(":")[:-1])] = None
+        return leaf
+
+    Walk(documents, rule, visit).run()
+    yield from places
+
+
+def encrypt(target: Path, store: str, plaintext: bytes, program: SopsProgram) -> bytes:
+    """Return a new file, encrypted by its rule in .sops.yaml; raises ProviderError, Denied or Unavailable.
+
+    The sops program gets the values on its stdin and prints the encrypted file. Only files for age and PGP keys are
+    made: for other keys, sops sends a credential to whatever address .sops.yaml names.
+    """
+    rule = creation.rule_for(target)
+    by_hand = empty_file(target, store)
+    if others := sorted(rule.key_types - KEY_TYPES):
+        edit = command(("sops", "edit", target))
+        is_opened_by_bridge = not rule.key_types.isdisjoint((*LOCAL, *REMOTE))
+        hint = f"create it, then bridge can change it: {by_hand}" if is_opened_by_bridge else f"run: {edit}"
+        raise ProviderError(f"{rule.where} lists {', '.join(others)}: bridge creates no file for such keys", hint=hint)
+    encrypted = program.encrypt(rule.config, target, store, plaintext, with_gpg="pgp" in rule.key_types)
+    if encrypted is None:
+        raise ProviderError(f"sops cannot encrypt the file by {rule.where}", hint=f"see why: {by_hand}")
+    return encrypted
+
+
+def empty_file(target: Path, store: str) -> str:
+    """Return the command that makes an encrypted file without values, which bridge can then change."""
+    kind = stores.JSON if store == stores.YAML else store
+    types = ("--input-type", kind, "--output-type", store)
+    sops = command(("sops", "encrypt", "--filename-override", target, *types, "/dev/stdin"))
+    return f"cd {word(target.parent)} && echo {'{}' if kind == stores.JSON else ''} | {sops} > {word(target.name)}"

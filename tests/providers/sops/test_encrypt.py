@@ -11,7 +11,7 @@ import pytest
 from bridge import programs
 from bridge.errors import Unavailable
 from bridge.provider import Context, Denied, OptionError, ProviderError
-from bridge_providers.sops import Sops, encrypt
+from bridge_providers.sops import Sops, writing
 from tests.providers.sops.folder import Folder, everything_told_by
 from tests.trusting import trusting
 from tests.waiting import LIMIT, with_enough_time
@@ -152,7 +152,7 @@ def test_command_of_refusal_makes_file_that_bridge_fills(desk: Folder) -> None:
 @pytest.mark.parametrize("suffix", ["json", "env"])
 def test_so_does_that_for_other_formats(desk: Folder, suffix: str) -> None:
     assert desk.binary
-    command = encrypt.empty_file(desk.path / f"a.{suffix}", {"json": "json", "env": "dotenv"}[suffix])
+    command = writing.empty_file(desk.path / f"a.{suffix}", {"json": "json", "env": "dotenv"}[suffix])
     assert os.system(f"PATH={desk.binary.parent}:{os.defpath}; {command}") == 0
     desk.store(f"a.{suffix}", [{"a": "CANARY-1"}], desk.read(f"a.{suffix}").revision)
     assert "CANARY-1" in desk.decrypted(f"a.{suffix}")
@@ -201,7 +201,7 @@ def test_session_that_is_closed_starts_none(desk: Folder) -> None:
     program = session._tools().keyring.program
     session.close()
     with pytest.raises(ProviderError, match="cannot start the sops program: the run has ended"):
-        encrypt.encrypt(desk.path / "a.yaml", "yaml", b"{}", program)
+        writing.encrypt(desk.path / "a.yaml", "yaml", b"{}", program)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bridge import programs
-from bridge_providers.sops import Sops, encrypt, identities, keys, metadata, sops_program
+from bridge_providers.sops import Sops, identities, keys, metadata, sops_program, writing
 from tests.pages import page
 from tests.providers.sops import table
 from tests.providers.sops.matrix import CELLS, KINDS, RELEASES
@@ -82,7 +82,7 @@ def test_row_says_what_code_does(kinds, cells):
         assert is_used or read == PROGRAM
         assert kind in tried or not is_used
         # sops, when it makes a file, cannot start the plugin of an age key.
-        assert (new != "no") == (kind in encrypt.KEY_TYPES and read != PROGRAM)
+        assert (new != "no") == (kind in writing.KEY_TYPES and read != PROGRAM)
 
 
 def test_example_is_section_that_builds():
