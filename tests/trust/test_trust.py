@@ -197,41 +197,29 @@ ASKS: Final = {
     Place("bridge/cluster/plugin_process.py", "run", "Popen"): ("bridge/cluster/exec_plugin.py", "check_start"),
     Place("bridge/kustomize/program.py", "build", "ChildProgram"): ("bridge/kustomize/program.py", "refused_program"),
     Place("bridge/programs.py", "_start", "ChildProgram"): ("bridge/programs.py", "refused_program"),
-    Place("providers/bridge_providers/aws/client.py", "_made", "Session"): (
+    Place("providers/bridge_providers/aws/client.py", "session_of", "Session"): (
         "providers/bridge_providers/aws/client.py",
-        "check_chain",
+        "refused_program",
     ),
-    Place("providers/bridge_providers/aws/client.py", "_made", "botocore.session.Session"): (
+    Place("providers/bridge_providers/aws/client.py", "session_of", "botocore.session.Session"): (
         "providers/bridge_providers/aws/client.py",
-        "check_chain",
+        "refused_program",
     ),
-    Place("providers/bridge_providers/aws/client.py", "_made", "session.client"): (
+    Place("providers/bridge_providers/aws/client.py", "connect", "session.client"): (
         "providers/bridge_providers/aws/client.py",
-        "check_client",
+        "refused_store",
     ),
     Place("providers/bridge_providers/sops/kms.py", "_made", "Session"): (
         "providers/bridge_providers/sops/kms.py",
-        "check_chain",
+        "connect",
     ),
-    Place("providers/bridge_providers/sops/kms.py", "_made", "botocore.session.Session"): (
-        "providers/bridge_providers/sops/kms.py",
-        "check_chain",
-    ),
-    Place("providers/bridge_providers/sops/kms.py", "_reached", "session.client"): (
-        "providers/bridge_providers/sops/kms.py",
-        "check_client",
-    ),
-    Place("providers/bridge_providers/sops/s3.py", "_session", "Session"): (
+    Place("providers/bridge_providers/sops/s3.py", "_session_of_nobody", "Session"): (
         "providers/bridge_providers/sops/s3.py",
-        "check_chain",
+        "connect",
     ),
-    Place("providers/bridge_providers/sops/s3.py", "_session", "botocore.session.Session"): (
+    Place("providers/bridge_providers/sops/s3.py", "_session_of_nobody", "botocore.session.Session"): (
         "providers/bridge_providers/sops/s3.py",
-        "check_chain",
-    ),
-    Place("providers/bridge_providers/sops/s3.py", "_client", "session.client"): (
-        "providers/bridge_providers/sops/s3.py",
-        "check_client",
+        "connect",
     ),
     Place("providers/bridge_providers/vault/client.py", "client", "hvac.Client"): (
         "providers/bridge_providers/vault/credentials.py",

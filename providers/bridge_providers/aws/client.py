@@ -1,4 +1,4 @@
-"""Sends requests to one AWS service through boto3: one try each, bounded in time; bridge itself retries.
+"""Sends requests to AWS's services through boto3: one try each, bounded in time; bridge itself retries.
 
 No exception of botocore is raised or kept, and no text of AWS's is shown: they may contain the request or the answer.
 So an error is returned as a value, and raised outside of every handler. Only codes count
@@ -6,24 +6,28 @@ So an error is returned as a value, and raised outside of every handler. Only co
 """
 
 import re
+import shlex
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from ssl import SSLCertVerificationError
+from typing import Any, Final, NamedTuple
 
 import botocore.session
 from boto3.session import Session
 from botocore import exceptions
 from botocore.config import Config
+from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import is_loopback, proxy_from
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
-from bridge_providers.aws.chain import check_chain, check_client
+from bridge.trust import refused_program, refused_store
 
 Failure = ProviderError | Unavailable
 
 _TIMEOUTS: Final = {"connect_timeout": 10.0, "read_timeout": 30.0}  # seconds without a byte
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
-_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the pod's role"
+_CONFIGURATION: Final = "AWS's configuration"
+_MOST_PROFILES: Final = 10  # in a chain of source_profile
 _LATER: Final = ("Throttling", "TooManyRequests", "RequestLimitExceeded", "InternalServ", "ServiceUnavailable")
 _BAD_KEYS: Final = (
     *("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"),
@@ -35,8 +39,24 @@ _NOT_FOUND: Final = ("ResourceNotFoundException", "ParameterNotFound", "Paramete
 _REFUSED: Final = "check the region and the name; `aws secretsmanager describe-secret --secret-id NAME` says more"
 _RESTORE: Final = "run `aws secretsmanager restore-secret --secret-id NAME`"
 _LASTING: Final = {
-    "ProfileNotFound": ("AWS's configuration has no such profile", "correct `profile` or AWS_PROFILE"),
-    "NoRegionError": ("no region found", "set `region` in the provider's section, or AWS_REGION"),
+    "ProfileNotFound": "AWS's configuration has no such profile",
+    "NoRegionError": "no region found",
+    "FlexibleChecksumError": "the object does not match its checksum",
+}
+KEYS: Final = "keys"
+_HINTS: Final = {
+    KEYS: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the pod's role",
+    "ProfileNotFound": "correct `profile` or AWS_PROFILE",
+    "NoRegionError": "set `region` in the provider's section, or AWS_REGION",
+}
+_OUTAGES: Final[Mapping[str, tuple[type[Exception], ...]]] = {
+    "did not answer in time": (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError),
+    "cannot be reached through the proxy": (exceptions.ProxyConnectionError,),
+    "dropped the connection": (
+        *(exceptions.IncompleteReadError, exceptions.ResponseStreamingError, exceptions.ConnectionClosedError),
+        HTTPError,
+    ),
+    "cannot be reached": (exceptions.ConnectionError, exceptions.HTTPClientError, OSError),
 }
 
 
@@ -93,40 +113,84 @@ class Service:
         except exceptions.ClientError as error:
             return _refused(error, self._place)
         except (exceptions.BotoCoreError, OSError, ValueError) as error:
-            return _failed(error, self._place)
+            return failed(error, self._place)
         return answer
 
 
-def _made(name: str, region: str | None, profile: str | None, context: Context) -> Any:  # noqa: ANN401 - boto3 has no types
-    """Return a client, or an error. Nothing is sent to the service, but AWS's chain may fetch keys somewhere."""
+def session_of(profile: str | None, environ: Mapping[str, str]) -> Session:
+    """Return a session of AWS's configuration; raises botocore's errors.
+
+    Raises Denied if a program that the trust file does not list would provide the keys. Keys in variables come first,
+    unless a profile is chosen by name.
+    """
+    core = botocore.session.Session(profile=profile)
+    if not environ.get("AWS_ACCESS_KEY_ID") or core.instance_variables().get("profile") is not None:
+        profiles = core.full_config.get("profiles", {})
+        name = core.profile or "default"
+        for _ in range(_MOST_PROFILES):
+            section = profiles.get(name, {})
+            command = section.get("credential_process")
+            named = f"credential_process of {_CONFIGURATION}"
+            if command and (problem := refused_program(environ, _words(command), named)):
+                raise Denied(problem.what, hint=problem.hint)
+            name = section.get("source_profile", "")
+    return Session(botocore_session=core)
+
+
+def _words(command: str) -> Sequence[str]:
     try:
-        core = botocore.session.Session(profile=profile)
-        check_chain(core, context.environ)
-        session = Session(botocore_session=core)
-        region = region or context.environ.get("AWS_REGION")  # see region_of
-        client = session.client(name, region_name=region, config=_config({}, context))
-        # Only the client knows the endpoint, and so whether it needs a proxy.
-        url = client.meta.endpoint_url
-        proxy = proxy_from(context.environ, url)
-        if proxy and not proxy.wrong:
-            client.close()
-            client = session.client(name, region_name=region, config=_config({"https": proxy.url}, context))
-    except exceptions.ClientError as error:  # of the service that gives out keys
-        return _denied_chain(error)
-    except (exceptions.BotoCoreError, OSError, ValueError) as error:
-        return _failed(error, "AWS's configuration")
-    if proxy and proxy.wrong:
-        return ProviderError(f"{proxy.variable} is {proxy.wrong}", hint="write it as http://host:3128")
-    if wrong := _unusable(url):
-        return ProviderError(f"the endpoint in AWS's configuration is {wrong}", hint="write it as https://host")
-    check_client(client, "aws", "AWS's configuration", context.environ)
-    return client
+        return shlex.split(command) or ("",)
+    except ValueError:  # which botocore does not start either
+        return ("",)
 
 
-def _config(proxies: Mapping[str, str], context: Context) -> Config:
-    left = max(context.deadline - time.monotonic(), 0.001)
+class Way(NamedTuple):
+    """How to reach a service: whose keys it gets, what names its server, and what else its `Config` has."""
+
+    credential: str
+    named_by: str
+    environ: Mapping[str, str]
+    deadline: float
+    settings: Mapping[str, object] = {}
+
+
+def connect(session: Session, service: str, way: Way, **options: object) -> Any:  # noqa: ANN401 - boto3 has no types
+    """Return a client. Nothing is sent to the service, but AWS's chain may fetch keys somewhere.
+
+    Raises Denied if the trust file does not list its server, ProviderError for an invalid proxy, and botocore's errors.
+    """
+    left = max(way.deadline - time.monotonic(), 0.001)
     limits = {name: min(limit, left) for name, limit in _TIMEOUTS.items()}
-    return Config(**limits, retries={"total_max_attempts": 1}, proxies=proxies)
+    config = Config(**limits, retries={"total_max_attempts": 1}, proxies={}, **way.settings)
+    client = session.client(service, config=config, **options)
+    url = client.meta.endpoint_url  # which only the client knows
+    if problem := refused_store(way.environ, url, way.credential, way.named_by):
+        client.close()
+        raise Denied(problem.what, hint=problem.hint)
+    proxy = proxy_from(way.environ, url)
+    if proxy is None:
+        return client
+    client.close()
+    if proxy.wrong:
+        raise ProviderError(f"{proxy.variable} is {proxy.wrong}", hint="write it as http://host:3128")
+    return session.client(service, config=config.merge(Config(proxies={"https": proxy.url})), **options)
+
+
+def _made(name: str, region: str | None, profile: str | None, context: Context) -> Any:  # noqa: ANN401 - as above
+    """Return a client, or an error."""
+    environ = context.environ
+    region = region or environ.get("AWS_REGION")  # see region_of
+    way = Way("aws", _CONFIGURATION, environ, context.deadline)
+    try:
+        client = connect(session_of(profile, environ), name, way, region_name=region)
+    except exceptions.ClientError as error:  # of the service that gives out keys
+        return chain_failure(error, _refused(error, _CONFIGURATION))
+    except (exceptions.BotoCoreError, OSError, ValueError) as error:
+        return failed(error, _CONFIGURATION)
+    if wrong := _unusable(client.meta.endpoint_url):
+        client.close()
+        return ProviderError(f"the endpoint in AWS's configuration is {wrong}", hint="write it as https://host")
+    return client
 
 
 def _unusable(url: str) -> str | None:
@@ -138,59 +202,96 @@ def _unusable(url: str) -> str | None:
     return None if scheme == "https" or is_loopback(host) else "plain http, which does not protect the secret"
 
 
-def _refused(error: exceptions.ClientError, place: str) -> Failure:
-    """Return the error for an answer."""
-    about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
-    status = int(about.get("HTTPStatusCode", 0))
-    code = match[0] if (match := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
-    where = f"at {place} (status {status}{', ' if code else ''}{code})"
-    if status >= 500 or status == 429 or code.startswith(_LATER):
+class Answer(NamedTuple):
+    """The parts of an error's answer that count. The names of headers are in lower case."""
+
+    status: int
+    code: str
+    headers: Mapping[str, str]
+    fields: Mapping[str, object]
+
+    @property
+    def note(self) -> str:
+        """The status and the code, if there is one."""
+        return f"status {self.status}{', ' if self.code else ''}{self.code}"
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the status says that the service fails, or asks to slow down."""
+        return self.status >= 500 or self.status == 429
+
+    def unavailable(self, what: str) -> Unavailable:
+        """Return the error for a temporary failure."""
         from bridge.http.response import retry_after  # noqa: PLC0415 - few requests fail
 
-        headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
-        wait = retry_after(headers.get("retry-after", ""), headers.get("date", ""))
-        return Unavailable(f"temporary failure {where}", retry_after=wait)
+        wait = retry_after(self.headers.get("retry-after", ""), self.headers.get("date", ""))
+        return Unavailable(what, retry_after=wait)
+
+
+def answer_of(error: exceptions.ClientError) -> Answer:
+    """Return the answer in an error."""
+    about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+    code = match[0] if (match := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
+    headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
+    return Answer(int(about.get("HTTPStatusCode", 0)), code, headers, fields)
+
+
+def _refused(error: exceptions.ClientError, place: str) -> Failure:
+    """Return the error for an answer."""
+    answer = answer_of(error)
+    code, where = answer.code, f"at {place} ({answer.note})"
+    if answer.is_temporary or code.startswith(_LATER):
+        return answer.unavailable(f"temporary failure {where}")
     if code in _NOT_FOUND:
         return NotFound(f"no such secret, parameter or version {where}")
     # Its code says only that the secret's state is wrong. Being marked is the one such state that a reader can meet.
-    if code == "InvalidRequestException" and "delet" in str(fields.get("Message", "")):
+    if code == "InvalidRequestException" and "delet" in str(answer.fields.get("Message", "")):
         return Deleted("the secret is scheduled for deletion", hint=_RESTORE)
-    return _denied(error, status, code, where) or Refused(f"AWS refuses the request {where}", code)
+    return _denied(error, answer, where) or Refused(f"AWS refuses the request {where}", code)
 
 
-def _denied(error: exceptions.ClientError, status: int, code: str, where: str) -> ProviderError | None:
+def _denied(error: exceptions.ClientError, answer: Answer, where: str) -> ProviderError | None:
     """Return an error if the keys are wrong, or lack a permission."""
+    code = answer.code
     if code in _BAD_KEYS:
         return Denied(f"AWS refuses the keys of AWS's configuration {where}", hint="run `aws sts get-caller-identity`")
     if code == "RequestTimeTooSkewed":
         return Denied(f"AWS refuses the time of the request {where}", hint="correct this machine's clock")
-    if not (code.startswith("AccessDenied") or status in {401, 403}):
+    if not (code.startswith("AccessDenied") or answer.status in {401, 403}):
         return None
     service = "ssm" if "Parameter" in error.operation_name else "secretsmanager"
     hint = f"grant the role {service}:{error.operation_name}, and kms:Decrypt if it has its own key"
     return Denied(f"the role has no permission {where}", hint=hint)
 
 
-def _denied_chain(error: exceptions.ClientError) -> Failure:
-    failure = _refused(error, "AWS's configuration")
+def chain_failure(error: exceptions.ClientError, failure: Failure) -> Failure:
+    """Return the error if a service that gives out keys refuses: `failure` is what its answer means elsewhere."""
     if isinstance(failure, Unavailable):
         return failure
-    return Denied(f"the keys in AWS's configuration cannot be loaded: {error.operation_name} was refused")
+    return Denied(f"the keys in {_CONFIGURATION} cannot be loaded: {error.operation_name} was refused")
 
 
-def _failed(error: Exception, place: str) -> Failure:
-    """Describe a request without an answer in our own words."""
-    if isinstance(error, exceptions.SSLError):
-        hint = "set AWS_CA_BUNDLE to the file of its CA"
-        return ProviderError(f"the certificate of {place} is not trusted", hint=hint)
-    if isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError)):
-        return Unavailable(f"{place} did not answer in time")
-    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
-        return Unavailable(f"cannot reach {place}")
+def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> Failure:
+    """Describe a request without an answer in our own words; `hints` are by the exception's name, and for `KEYS`."""
+    if isinstance(error, exceptions.SSLError) and _is_untrusted(error):
+        return ProviderError(
+            f"the certificate of {place} is not trusted", hint="set AWS_CA_BUNDLE to the file of its CA"
+        )
+    for words, kinds in _OUTAGES.items():
+        if isinstance(error, kinds):
+            return Unavailable(f"{place} {words}")
     if isinstance(error, _NO_KEYS):
-        return Denied("no AWS keys found, or only one of the two", hint=_KEYS)
+        return Denied("no AWS keys found, or only one of the two", hint=hints[KEYS])
     name = type(error).__name__
     if isinstance(error, _BROKEN_CHAIN):
-        return Denied(f"the keys in AWS's configuration cannot be loaded ({name})", hint=_KEYS)
-    what, hint = _LASTING.get(name, (f"boto3 cannot send the request ({name})", "run `aws configure list`"))
-    return ProviderError(what, hint=hint)
+        return Denied(f"the keys in {_CONFIGURATION} cannot be loaded ({name})", hint=hints[KEYS])
+    what = _LASTING.get(name, f"boto3 cannot send the request ({name})")
+    return ProviderError(what, hint=hints.get(name, "run `aws configure list`"))
+
+
+def _is_untrusted(error: exceptions.SSLError) -> bool:
+    """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
+    inner: object = error.kwargs.get("error")
+    while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):
+        inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
+    return isinstance(inner, SSLCertVerificationError)

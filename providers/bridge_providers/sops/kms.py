@@ -12,14 +12,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
 from boto3.session import Session
 from botocore import exceptions
-from botocore.config import Config
 
-from bridge.http.proxies import proxy_from
 from bridge.provider import Context, Denied, ProviderError, Unavailable
-from bridge_providers.aws.chain import check_chain, check_client
+from bridge_providers.aws.client import Way, answer_of, connect, failed, session_of
 from bridge_providers.sops import origin
 from bridge_providers.sops.key_types import Failure, Group, KmsKey, joined
 
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
     from bridge_providers.sops import Sops
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{1,32}):[0-9]{1,20}:(?:key|alias)/[\w/-]{1,256}", re.ASCII)
-_CONNECT_TIMEOUT: Final = 10.0  # seconds
-_READ_TIMEOUT: Final = 30.0
 _SESSION_NAME: Final = re.compile(r"[^\w+=,.@-]+", re.ASCII)
 _ALLOW: Final = "if it is yours, add to the provider's section: kms: {allow: [arn:…]}"
 
@@ -46,22 +41,9 @@ _REASONS: Final = {
     "IncorrectKeyException": (ProviderError, "the data key was not encrypted with it"),
     "InvalidCiphertextException": (ProviderError, "the data key or its encryption context was changed"),
 }
-_TEMPORARY: Final = frozenset(
-    {
-        "ThrottlingException",
-        "Throttling",
-        "DependencyTimeoutException",
-        "KMSInternalException",
-        "LimitExceededException",
-    }
-)
-_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use an AWS profile or role"
-_NO_KEYS: Final = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.TokenRetrievalError,
-    exceptions.SSOError,
+_TEMPORARY: Final = (
+    *("ThrottlingException", "Throttling", "DependencyTimeoutException"),
+    *("KMSInternalException", "LimitExceededException"),
 )
 
 
@@ -132,9 +114,7 @@ class Kms:
             return self._clients[which]
 
     def _made(self, region: str, profile: str, role: str) -> Any:  # noqa: ANN401 - as above
-        core = botocore.session.Session(profile=profile or None)
-        check_chain(core, self._context.environ)
-        session = Session(botocore_session=core)
+        session = session_of(profile or None, self._context.environ)
         if role:
             sts = self._reached(session, "sts", region)
             try:
@@ -146,28 +126,14 @@ class Kms:
         return self._reached(session, "kms", region)
 
     def _reached(self, session: Session, service: str, region: str) -> Any:  # noqa: ANN401 - as above
-        """Return a client for AWS's endpoint or the section's, through the environment's proxy."""
-        left = self._context.deadline - time.monotonic()
-        if left <= 0:
+        """Return a client for AWS's endpoint or the section's."""
+        context = self._context
+        if context.deadline <= time.monotonic():
             raise exceptions.ReadTimeoutError(endpoint_url="")
-        config = Config(
-            connect_timeout=min(_CONNECT_TIMEOUT, left),
-            read_timeout=min(_READ_TIMEOUT, left),
-            retries={"total_max_attempts": 1},
-            ignore_configured_endpoint_urls=True,
-            proxies={},
-        )
-        client = session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
         named_by = "the environment's file" if self._endpoint else "its kms key"
-        check_client(client, origin.AWS, named_by, self._context.environ)
-        proxy = proxy_from(self._context.environ, client.meta.endpoint_url)
-        if proxy is None:
-            return client
-        client.close()
-        if proxy.wrong:
-            raise exceptions.InvalidProxiesConfigError
-        config = config.merge(Config(proxies={"https": proxy.url}))
-        return session.client(service, region_name=region, endpoint_url=self._endpoint, config=config)
+        settings = {"ignore_configured_endpoint_urls": True}
+        way = Way(origin.AWS, named_by, context.environ, context.deadline, settings)
+        return connect(session, service, way, region_name=region, endpoint_url=self._endpoint)
 
 
 def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
@@ -185,21 +151,17 @@ def _guarded(ask: Callable[[], bytes], arn: str) -> bytes | Failure:
 def _failed(error: Exception, arn: str) -> Failure:
     """Describe a request without an answer in our own words."""
     message = f"cannot ask AWS KMS for {arn}"
-    if isinstance(error, exceptions.SSLError):
-        return ProviderError(f"{message}: its certificate is not trusted")
-    if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, OSError)):
-        return Unavailable(f"cannot reach AWS KMS, or it did not answer in time, for {arn}")
-    if isinstance(error, _NO_KEYS):
-        return Denied(f"{message}: no AWS keys found", hint=_KEYS)
     if isinstance(error, exceptions.ProfileNotFound):
         return Denied(f"{message}: the profile that the file names is not in AWS's configuration")
-    return ProviderError(f"{message} ({type(error).__name__})")
+    failure = failed(error, "AWS KMS")
+    (problem,) = failure.problems
+    return type(failure)(f"{message}: {problem.what}", hint=problem.hint)
 
 
 def _refused(error: exceptions.ClientError, arn: str) -> Failure:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _TEMPORARY or status >= 500 or status == 429:
-        return Unavailable(f"temporary failure of AWS KMS for {arn} ({code[:40] if code.isalnum() else status})")
-    kind, reason = _REASONS.get(code, (ProviderError, f"AWS refuses ({code[:40] if code.isalnum() else status})"))
-    return kind(f"AWS KMS cannot decrypt it with {arn}: {reason}")
+    answer = answer_of(error)
+    reason = answer.code or answer.status
+    if answer.is_temporary or answer.code in _TEMPORARY:
+        return answer.unavailable(f"temporary failure of AWS KMS for {arn} ({reason})")
+    kind, what = _REASONS.get(answer.code, (ProviderError, f"AWS refuses ({reason})"))
+    return kind(f"AWS KMS cannot decrypt it with {arn}: {what}")

@@ -129,9 +129,5 @@ def _problem(field: str, path: str, context: Context) -> Problem | None:
 
 def check_start(name: str, command: Sequence[str], environ: Mapping[str, str], *, is_whole: bool = True) -> None:
     """Raise Denied if the trust file does not list a program, which errors call `name`; see `refused_program`."""
-    _raise(refused_program(environ, command, name, is_whole=is_whole))
-
-
-def _raise(problem: Problem | None) -> None:
-    if problem:
+    if problem := refused_program(environ, command, name, is_whole=is_whole):
         raise Denied(problem.what, hint=problem.hint)

@@ -14,9 +14,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from bridge.http.proxies import is_loopback, proxy_from
+from bridge.http.proxies import is_loopback
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
-from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load
 from bridge_providers.scaleway.settings import region_of
@@ -25,8 +24,9 @@ from bridge_providers.sops.files import LIMIT
 
 if TYPE_CHECKING:
     from boto3.session import Session
-    from botocore.exceptions import ClientError, SSLError
+    from botocore.exceptions import ClientError
 
+    from bridge_providers.aws.client import Answer
     from bridge_providers.sops import Sops
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -38,18 +38,16 @@ NO_STORE_HINT: Final = "add to it: s3: scaleway, or aws, or the URL of another s
 _ACCESS_KEY: Final = re.compile(r"[A-Za-z0-9@-]{3,128}")
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _HTTPS: Final = "write it as https://host; plain http is for loopback addresses only"
-_TIMEOUTS: Final = {"connect_timeout": 10.0, "read_timeout": 30.0}  # seconds without a byte
 _PIECE: Final = 8 << 10
-_NO_KEYS: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section"
 _AWS_KEYS: Final = "AWS's configuration"
 _EXPIRED: Final = ("ExpiredToken", "TokenRefreshRequired")
 _BAD_KEYS: Final = (*_EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
-_LASTING: Final = {
-    "ProfileNotFound": "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE",
-    "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_REGION",
-    "FlexibleChecksumError": "the object does not match its checksum",
+_HINTS: Final = {
+    "keys": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section",
+    "ProfileNotFound": "correct s3_profile or AWS_PROFILE",
+    "NoRegionError": "set s3_region in the provider's section, or AWS_REGION",
+    "FlexibleChecksumError": "try again, then restore the object",
 }
-_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
 _LATER: Final = ("SlowDown", "TooManyRequests", "Throttling", "RequestTimeout", "OperationAborted", "TemporaryRedirect")
 _ELSEWHERE: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")  # besides redirects
 
@@ -169,7 +167,8 @@ class ObjectStorage:
     def __init__(self, store: Store, environ: Mapping[str, str], deadline: float) -> None:
         self._deadline: Final = deadline
         self._keys: Final = store.keys.place if store.keys else _AWS_KEYS
-        made = _made(store, environ, self._left())
+        self._check_time()
+        made = _made(store, environ, deadline)
         if isinstance(made, (ProviderError, Unavailable)):
             raise made
         self._client: Final = made
@@ -179,11 +178,10 @@ class ObjectStorage:
             raise ProviderError(
                 f"the endpoint of {_AWS_KEYS} is {wrong}", hint="correct AWS_ENDPOINT_URL_S3 or the profile"
             )
-        check_client(made, origin.SCALEWAY if store.keys else origin.AWS, "s3", environ)
 
     def read(self, place: Place, revision: str | None) -> bytes:
         """Return the content of an object, or of one of its versions; NotFound if it does not exist."""
-        self._left()
+        self._check_time()
         content = self._read(place, revision)
         if not isinstance(content, bytes):
             raise content
@@ -193,15 +191,15 @@ class ObjectStorage:
         """Close the connections that are not in use."""
         self._client.close()
 
-    def _left(self) -> float:
-        seconds = self._deadline - time.monotonic()
-        if seconds <= 0:
+    def _check_time(self) -> None:
+        if self._deadline <= time.monotonic():
             raise Unavailable("no time left for a request", hint="raise --timeout")
-        return seconds
 
     def _read(self, place: Place, revision: str | None) -> bytes | ProviderError | Unavailable:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - boto3 takes half a second
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - as above
+
+        from bridge_providers.aws.client import failed  # noqa: PLC0415 - as above
 
         version = {} if revision is None else {"VersionId": revision}
         try:
@@ -211,7 +209,7 @@ class ObjectStorage:
         except ClientError as error:
             return _refused(error, self._place, self._keys, revision)
         except (BotoCoreError, HTTPError, OSError) as error:
-            return _failed(error, self._place)
+            return failed(error, f"the store at {self._place}", _HINTS)
 
     def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
         """Read an answer up to the limit, whatever length it reports."""
@@ -224,62 +222,31 @@ class ObjectStorage:
         return bytes(data) if length <= LIMIT else ProviderError(f"is larger than {LIMIT // 2**20} MiB")
 
 
-def _made(store: Store, environ: Mapping[str, str], left: float) -> Any:  # noqa: ANN401 - boto3 has no types
-    """Make a client; send no request to the store, but AWS's chain may request keys somewhere."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
-
-    try:
-        session = _session(store, environ)
-    except BotoCoreError as error:
-        return _failed(error, _AWS_KEYS)
-    client = _client(session, store, left, {})
-    if isinstance(client, (ProviderError, Unavailable)):
-        return client
-    # Only the client knows the endpoint in AWS's configuration, and so whether it needs a proxy.
-    proxy = proxy_from(environ, client.meta.endpoint_url)
-    if proxy is None:
-        return client
-    client.close()
-    if proxy.wrong:
-        return ProviderError(f"{proxy.variable} is {proxy.wrong}", hint="write it as http://host:3128")
-    return _client(session, store, left, {"https": proxy.url})
-
-
-def _client(session: "Session", store: Store, left: float, proxies: Mapping[str, str]) -> Any:  # noqa: ANN401 - as above
-    from botocore.config import Config  # noqa: PLC0415 - as above
+def _made(store: Store, environ: Mapping[str, str], deadline: float) -> Any:  # noqa: ANN401 - boto3 has no types
+    """Return a client, or an error."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
-    config = Config(
-        signature_version="s3v4",
-        **{name: min(limit, left) for name, limit in _TIMEOUTS.items()},
-        retries={"total_max_attempts": 1},
-        proxies=proxies,
-    )
+    from bridge_providers.aws.client import Way, connect, failed, session_of  # noqa: PLC0415 - as above
+
     keys = store.keys
-    credentials = (
-        {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
-    )
+    way = Way(origin.SCALEWAY if keys else origin.AWS, "s3", environ, deadline, {"signature_version": "s3v4"})
+    pair = {"aws_access_key_id": keys.access, "aws_secret_access_key": keys.secret.reveal().decode()} if keys else {}
     try:
-        client = session.client(
-            "s3", region_name=store.region, endpoint_url=store.endpoint, config=config, **credentials
-        )
+        session = _session_of_nobody() if keys else session_of(store.profile, environ)
+        client = connect(session, "s3", way, region_name=store.region, endpoint_url=store.endpoint, **pair)
     except ClientError as error:
         return _refused(error, _AWS_KEYS, _AWS_KEYS, None)
     except (BotoCoreError, OSError, ValueError) as error:
-        return _failed(error, _AWS_KEYS)
+        return failed(error, _AWS_KEYS, _HINTS)
     client.meta.events.register("before-call.s3.GetObject", _stay)
     return client
 
 
-def _session(store: Store, environ: Mapping[str, str]) -> "Session":
-    """Start a session; if the store has keys of its own, AWS's files and profiles are not read."""
+def _session_of_nobody() -> "Session":
+    """Start a session for a store with keys of its own: AWS's files and profiles are not read."""
     import botocore.session  # noqa: PLC0415 - as above
     from boto3.session import Session  # noqa: PLC0415 - as above
 
-    if store.keys is None:
-        own = botocore.session.Session(profile=store.profile)
-        check_chain(own, environ)
-        return Session(botocore_session=own)
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     core = botocore.session.Session(session_vars={"profile": (None, None, None, None), **nowhere})
     return Session(botocore_session=core)
@@ -291,116 +258,71 @@ def _stay(context: dict[str, Any], **_: object) -> None:
 
 
 class _Refused(NamedTuple):
-    """An answer without an object, and what was requested. The names of headers are in lower case."""
+    """An answer without an object, and what was requested."""
 
     place: str
     keys: str
     revision: str | None
-    status: int
-    code: str
-    headers: Mapping[str, str]
-    fields: Mapping[str, object]
+    answer: "Answer"
 
 
 def _refused(error: "ClientError", place: str, keys: str, revision: str | None) -> ProviderError | Unavailable:
     """Return the error for an answer."""
-    about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
-    headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
-    code = match[0] if (match := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
-    failure = _failure(_Refused(place, keys, revision, int(about.get("HTTPStatusCode", 0)), code, headers, fields))
-    if error.operation_name == "GetObject" or isinstance(failure, Unavailable):
-        return failure
-    return Denied(f"the keys in {_AWS_KEYS} cannot be loaded: {error.operation_name} was denied")
+    from bridge_providers.aws.client import answer_of, chain_failure  # noqa: PLC0415 - as above
+
+    failure = _failure(_Refused(place, keys, revision, answer_of(error)))
+    return failure if error.operation_name == "GetObject" else chain_failure(error, failure)
 
 
 def _failure(asked: _Refused) -> ProviderError | Unavailable:
-    status, code = asked.status, asked.code
-    note = f"status {status}{', ' if code else ''}{code}"
-    if status >= 500 or status == 429 or code in _LATER:
-        from bridge.http.response import retry_after  # noqa: PLC0415 - as above
-
-        wait = retry_after(asked.headers.get("retry-after", ""), asked.headers.get("date", ""))
-        return Unavailable(f"the store fails or asks to slow down ({note})", retry_after=wait)
-    if code in _ELSEWHERE or 300 <= status < 400:
-        return _elsewhere(asked, note)
-    if "html" in asked.headers.get("content-type", "").lower():
+    answer, note = asked.answer, asked.answer.note
+    if answer.is_temporary or answer.code in _LATER:
+        return answer.unavailable(f"the store fails or asks to slow down ({note})")
+    if answer.code in _ELSEWHERE or 300 <= answer.status < 400:
+        return _elsewhere(asked)
+    if "html" in answer.headers.get("content-type", "").lower():
         hint = "check the endpoint and HTTPS_PROXY"
         return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=hint)
-    error = _absent(asked, note) or _denied(asked, note)
+    error = _absent(asked) or _denied(asked)
     return error or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 
 
-def _absent(asked: _Refused, note: str) -> NotFound | None:
+def _absent(asked: _Refused) -> NotFound | None:
     """Return an error if the bucket, the object or the version is missing."""
-    code = asked.code
-    if asked.headers.get("x-amz-delete-marker") == "true":
+    answer, note, code = asked.answer, asked.answer.note, asked.answer.code
+    if answer.headers.get("x-amz-delete-marker") == "true":
         message = "this version is a delete marker" if asked.revision else "it was deleted"
         return NotFound(f"{message} ({note})", hint="earlier versions may still exist")
-    malformed = code == "InvalidArgument" and asked.fields.get("ArgumentName") in {"versionId", None}
+    malformed = code == "InvalidArgument" and answer.fields.get("ArgumentName") in {"versionId", None}
     if code == "NoSuchVersion" or (asked.revision and malformed):
         return NotFound(f"no such version ({note})")
-    if asked.status == 404:
+    if answer.status == 404:
         missing = "bucket" if code == "NoSuchBucket" else "object or version" if asked.revision else "object"
         return NotFound(f"no such {missing} at {asked.place} ({note})")
     return None
 
 
-def _denied(asked: _Refused, note: str) -> ProviderError | None:
+def _denied(asked: _Refused) -> ProviderError | None:
     """Return an error if the keys are wrong, or lack a permission."""
-    if asked.code in _BAD_KEYS:
+    answer, note = asked.answer, asked.answer.note
+    if answer.code in _BAD_KEYS:
         return Denied(f"the keys in {asked.keys} are wrong or have expired ({note})")
-    if asked.code == "RequestTimeTooSkewed":
+    if answer.code == "RequestTimeTooSkewed":
         return Denied(f"the store refuses the time of the request ({note})", hint="correct this machine's clock")
-    if asked.code == "InvalidObjectState":
+    if answer.code == "InvalidObjectState":
         return ProviderError(f"the object is archived ({note})", hint="restore it to a class that can be read at once")
-    if asked.status not in {401, 403}:
+    if answer.status not in {401, 403}:
         return None
     right = "s3:GetObjectVersion" if asked.revision else "s3:GetObject"
     hint = f"grant them {right}; without s3:ListBucket, a missing object is refused in the same way"
     return Denied(f"the keys in {asked.keys} may not read it at {asked.place} ({note})", hint=hint)
 
 
-def _elsewhere(asked: _Refused, note: str) -> ProviderError:
+def _elsewhere(asked: _Refused) -> ProviderError:
     """Return an error with the bucket's region, if the answer names it."""
-    region = asked.headers.get("x-amz-bucket-region") or asked.fields.get("Region")
+    answer, note = asked.answer, asked.answer.note
+    region = answer.headers.get("x-amz-bucket-region") or answer.fields.get("Region")
     if isinstance(region, str) and _REGION.fullmatch(region):
         return ProviderError(f"the bucket is in the region {region} ({note})", hint=f"set s3_region: {region}")
     hint = "set s3_region to the bucket's region"
     return ProviderError(f"the store at {asked.place} says that the bucket is in another region ({note})", hint=hint)
-
-
-def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
-    """Describe a request without an answer in our own words."""
-    from botocore import exceptions as aws  # noqa: PLC0415 - as above
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - as above
-
-    temporary: dict[str, tuple[type[Exception], ...]] = {
-        "did not answer in time": (aws.ConnectTimeoutError, aws.ReadTimeoutError),
-        "cannot be reached through the proxy": (aws.ProxyConnectionError,),
-        "dropped the connection": (
-            *(aws.IncompleteReadError, aws.ResponseStreamingError, aws.ConnectionClosedError, HTTPError),
-        ),
-        "cannot be reached": (aws.ConnectionError, aws.HTTPClientError, OSError),
-    }
-    if isinstance(error, aws.SSLError) and _is_untrusted(error):
-        message = f"the certificate of the store at {place} is not trusted"
-        return ProviderError(message, hint="set AWS_CA_BUNDLE to the file of its CA")
-    for words, kinds in temporary.items():
-        if isinstance(error, kinds):
-            return Unavailable(f"the store at {place} {words}")
-    name = type(error).__name__
-    if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError)):
-        return Denied("no keys found, or only one of the two", hint=_NO_KEYS)
-    if isinstance(error, (aws.CredentialRetrievalError, aws.TokenRetrievalError, aws.SSOError)):
-        return Denied(f"the keys in {_AWS_KEYS} cannot be loaded ({name})")
-    return ProviderError(_LASTING.get(name, f"boto3 cannot ask the store ({name})"))
-
-
-def _is_untrusted(error: "SSLError") -> bool:
-    """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
-    from ssl import SSLCertVerificationError  # noqa: PLC0415 - as above
-
-    inner: object = error.kwargs.get("error")
-    while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):
-        inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
-    return isinstance(inner, SSLCertVerificationError)

@@ -154,7 +154,7 @@ def test_value_is_no_number_in_a_parameter(account: Account) -> None:
 def test_what_cannot_be_reached_is_unavailable(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     kind, problem = account.failure(NAME)
-    assert (kind, problem.what) == (Unavailable, "cannot reach http://127.0.0.1:9")
+    assert (kind, problem.what) == (Unavailable, "http://127.0.0.1:9 cannot be reached")
 
 
 def test_time_is_up_before_a_request(account: Account) -> None:

@@ -155,7 +155,7 @@ class TestStores:
         monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
         assert bucket.read(APP, s3="aws", s3_profile="voice")
         failure = bucket.failure(APP, s3="aws", s3_profile="other")
-        what = "AWS's configuration has no such profile: see s3_profile and AWS_PROFILE"
+        what = "AWS's configuration has no such profile"
         assert (failure.kind, failure.what) == (ProviderError, what)
 
     def test_role_of_aws_s_that_may_not_be_taken_and_one_that_may(
@@ -178,7 +178,7 @@ class TestStores:
             assert bucket.read(APP, s3="aws")
         bucket.storage.demand_keys()
         failure = bucket.failure(APP, s3="aws", s3_region="eu-west-3")
-        what = "the keys in AWS's configuration cannot be loaded: AssumeRole was denied"
+        what = "the keys in AWS's configuration cannot be loaded: AssumeRole was refused"
         assert (failure.kind, failure.what) == (Denied, what)
 
     def test_scw_s_profile(self, bucket: Bucket, tmp_path: Path) -> None:

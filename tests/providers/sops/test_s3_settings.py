@@ -172,14 +172,14 @@ class TestAws:
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_profile in the provider's section"
         assert (failure.kind, failure.what, failure.hint) == (
             Denied,
-            "no keys found, or only one of the two",
+            "no AWS keys found, or only one of the two",
             hint,
         )
 
     def test_half_of_pair(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARY")
         failure = Reader({}).failure(APP, s3="aws")
-        assert (failure.kind, failure.what) == (Denied, "no keys found, or only one of the two")
+        assert (failure.kind, failure.what) == (Denied, "no AWS keys found, or only one of the two")
 
     def test_keys_that_cannot_be_fetched(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "aws").write_text("[default]\ncredential_process = sh -c 'echo CANARY >&2; exit 1'\n")
