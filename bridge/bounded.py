@@ -8,7 +8,10 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 _GRACE: Final = 1.0  # seconds to wait for a program that was killed
 _STEP: Final = 0.002
@@ -60,7 +63,7 @@ class ChildProgram:
         Raises TimeoutError if it does not end in time, and TooMuch if it prints more than `most` bytes. Call `end` in
         any case.
         """
-        said = self._exchange(memoryview(stdin), most)
+        said = exchange(self._process, stdin, self._until, most)
         while (status := self._reaped()) is None:
             if time.monotonic() > self._until:
                 raise TimeoutError
@@ -83,38 +86,53 @@ class ChildProgram:
         while self._reaped() is None and time.monotonic() < until:
             time.sleep(_STEP)
 
-    def _exchange(self, stdin: memoryview, most: int) -> tuple[bytes, bytes]:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        said = {process.stdout: bytearray(), process.stderr: bytearray()}
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdin, selectors.EVENT_WRITE)
-            for pipe in said:
-                selector.register(pipe, selectors.EVENT_READ)
-            while selector.get_map():
-                left = self._until - time.monotonic()
-                if left <= 0 or not (ready := selector.select(left)):
-                    raise TimeoutError
-                for key, _ in ready:
-                    if key.fileobj is process.stdin:
-                        stdin = _sent(key.fd, stdin)
-                        is_over = not stdin
-                    else:
-                        piece = os.read(key.fd, _PIECE)
-                        said[key.fileobj] += piece  # type: ignore[index] # the others are its pipes
-                        is_over = not piece
-                    if is_over:
-                        selector.unregister(key.fileobj)
-                        key.fileobj.close()  # type: ignore[union-attr] # as above
-                if max(map(len, said.values())) > most:
-                    raise TooMuch
-        return bytes(said[process.stdout]), bytes(said[process.stderr])
-
     def _reaped(self) -> int | None:
         with self._reaping:
             return self._process.poll()
+
+
+def exchange(
+    process: "Popen[bytes]", feed: bytes, until: float, most: int, kept: int | None = None
+) -> tuple[bytes, bytes]:
+    """Write `feed` to a program's stdin, and return its stdout and stderr, as far as these are pipes.
+
+    Raises TimeoutError if it does not close them `until` then, and TooMuch if it prints more than `most` bytes. With
+    `kept`, no length of stderr is too much, but only its first bytes are returned.
+    """
+    left = memoryview(feed)
+    output, complaint = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        if process.stdin:
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        for pipe, content in ((process.stdout, output), (process.stderr, complaint)):
+            if pipe:
+                selector.register(pipe, selectors.EVENT_READ, content)
+        while selector.get_map():
+            seconds = until - time.monotonic()
+            if seconds <= 0 or not (ready := selector.select(seconds)):
+                raise TimeoutError
+            for key, _ in ready:
+                left = _moved(selector, key, left)
+            if kept is not None:
+                del complaint[kept:]
+            if max(len(output), len(complaint)) > most:
+                raise TooMuch
+    return bytes(output), bytes(complaint)
+
+
+def _moved(selector: selectors.BaseSelector, key: selectors.SelectorKey, left: memoryview) -> memoryview:
+    """Write to a pipe or read from it, close it if that was all, and return what is left to be written."""
+    if key.data is None:
+        left = _sent(key.fd, left)
+        is_over = not left
+    else:
+        piece = os.read(key.fd, _PIECE)
+        key.data.extend(piece)
+        is_over = not piece
+    if is_over:
+        selector.unregister(key.fileobj)
+        key.fileobj.close()  # type: ignore[union-attr] # it is a pipe
+    return left
 
 
 def _sent(descriptor: int, data: memoryview) -> memoryview:

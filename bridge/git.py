@@ -80,7 +80,6 @@ _OF_USER: Final = ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_S
 _VIRTUAL: Final = ("/proc", "/sys", "/dev")
 _LEAST: Final = 0.1  # seconds that git gets even after the deadline
 _COMPLAINT: Final = 2**12  # how many bytes of stderr are kept
-_PIECE: Final = 2**16
 _BARE: Final = "it is in a bare repository, whose configuration may come from anyone"
 _OWNER: Final = re.compile(rb"dubious ownership|unsafe repository")
 _REASONS: Final = (
@@ -280,57 +279,19 @@ def _finish(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) ->
     """Write `feed` to a process, read its output, and wait for it to finish."""
     from subprocess import TimeoutExpired  # noqa: PLC0415 - as above
 
+    from bridge.bounded import TooMuch, exchange  # noqa: PLC0415 - as above
+
     try:
-        output, complaint = _exchange(process, feed, deadline, most)
+        output, complaint = exchange(process, feed, deadline, most, kept=_COMPLAINT)
         status = process.wait(timeout=max(_LEAST, deadline - time.monotonic()))
         return Done(status, output, complaint)
-    except TimeoutExpired:
-        pass
+    except (TimeoutError, TimeoutExpired):
+        message = "git did not answer in time"
+    except TooMuch:
+        raise GitError(f"git printed more than {most // 2**10} KiB") from None
     finally:
         end(process)
-    raise GitLate("git did not answer in time")
-
-
-def _exchange(process: "Popen[bytes]", feed: bytes, deadline: float, most: int) -> tuple[bytes, bytes]:
-    from select import PIPE_BUF  # noqa: PLC0415 - as above
-    from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector  # noqa: PLC0415 - as above
-
-    output, complaint, left = bytearray(), bytearray(), memoryview(feed)
-    assert process.stdout
-    assert process.stderr
-    with DefaultSelector() as selector:
-        selector.register(process.stdout, EVENT_READ, output)
-        selector.register(process.stderr, EVENT_READ, complaint)
-        if process.stdin:
-            selector.register(process.stdin, EVENT_WRITE)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready or time.monotonic() > deadline:
-                raise GitLate("git did not answer in time")
-            for key, _ in ready:
-                if key.data is None:
-                    # A pipe that is ready accepts this much without blocking.
-                    left = left[_write(key.fd, left[:PIPE_BUF]) :]
-                    if not left:
-                        selector.unregister(key.fileobj)
-                        with suppress(BrokenPipeError):
-                            process.stdin.close()  # type: ignore[union-attr] # it was registered
-                    continue
-                piece = os.read(key.fd, _PIECE)
-                if not piece:
-                    selector.unregister(key.fileobj)
-                key.data.extend(piece)
-                if len(output) > most:
-                    raise GitError(f"git printed more than {most // 2**10} KiB")
-                del complaint[_COMPLAINT:]
-    return bytes(output), bytes(complaint)
-
-
-def _write(descriptor: int, data: memoryview) -> int:
-    try:
-        return os.write(descriptor, data)
-    except BrokenPipeError:
-        return len(data)
+    raise GitLate(message)
 
 
 class GitPresence(NamedTuple):

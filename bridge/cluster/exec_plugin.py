@@ -74,14 +74,15 @@ class ExecPlugin:
         return json.dumps({"apiVersion": self._version, "kind": "ExecCredential", "spec": spec})
 
     def _run(self) -> bytes:
-        from bridge.cluster import plugin_process  # noqa: PLC0415 - start-up: few runs need subprocess
+        from bridge.bounded import TooMuch  # noqa: PLC0415 - start-up: few runs need subprocess
+        from bridge.cluster import plugin_process  # noqa: PLC0415 - as above
 
         limit = max(0.0, min(PATIENCE if self._asks else LIMIT, self._deadline - time.monotonic()))
         try:
             status, output = plugin_process.run(self._arguments, self._environ, limit, asks=self._asks)
         except (OSError, ValueError):
             raise self._section.wrong("the credential plugin cannot be started", self._hint()) from None
-        except plugin_process.PrintsTooMuch:
+        except TooMuch:
             message = f"the credential plugin printed more than {plugin_process.MOST // 2**20} MiB"
             raise self._refused(message, self._hint()) from None
         except plugin_process.TakesTooLong:

@@ -1,7 +1,6 @@
 """Run a credential plugin with limits on output and time; on a terminal, the plugin may prompt."""
 
 import os
-import select
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -9,15 +8,11 @@ from contextlib import suppress
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import Final
 
+from bridge.bounded import exchange
 from bridge.process import descriptor
 
 MOST: Final = 2**20
 """The largest output of a plugin, in bytes; a credential has a few thousand."""
-_PIECE: Final = 2**16
-
-
-class PrintsTooMuch(Exception):
-    """The plugin printed more than `MOST` and was killed."""
 
 
 class TakesTooLong(Exception):
@@ -31,6 +26,8 @@ def on_terminal() -> bool:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str], limit: float, *, asks: bool) -> tuple[int, bytes]:
     """Return the exit status and stdout; raise OSError or ValueError if the program cannot be started.
+
+    Raises TakesTooLong, and TooMuch if it prints more than `MOST`; it is killed then.
 
     If it `asks`, the program gets our terminal. Its stderr is shown only on a terminal and never ends up in a log.
     """
@@ -51,24 +48,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], limit: float, *, a
 
 
 def _finished(process: "Popen[bytes]", until: float) -> tuple[int, bytes]:
-    assert process.stdout is not None
-    content = bytearray()
-    poll = select.poll()
-    poll.register(process.stdout, select.POLLIN)
-    while poll.poll(_left(until) * 1000):
-        piece = os.read(process.stdout.fileno(), _PIECE)
-        content += piece
-        if len(content) > MOST:
-            raise PrintsTooMuch
-        if not piece:
-            with suppress(TimeoutExpired):
-                return process.wait(_left(until)), bytes(content)
-            break
+    with suppress(TimeoutError, TimeoutExpired):
+        output, _ = exchange(process, b"", until, MOST)
+        return process.wait(max(0.0, until - time.monotonic())), output
     raise TakesTooLong
-
-
-def _left(until: float) -> float:
-    return max(0.0, until - time.monotonic())
 
 
 def _end(process: "Popen[bytes]", *, alone: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bridge import __version__
+from bridge.bounded import TooMuch
 from bridge.cluster import plugin_process
 from bridge.errors import Problem
 from bridge.report.doctor import DoctorReport
@@ -87,7 +88,7 @@ def _version(command: tuple[str, ...], environ: Mapping[str, str]) -> tuple[int,
     passed = {name: environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in environ}
     try:
         status, output = plugin_process.run(command, passed, LIMIT, asks=False)
-    except (OSError, ValueError, plugin_process.PrintsTooMuch, plugin_process.TakesTooLong):
+    except (OSError, ValueError, TooMuch, plugin_process.TakesTooLong):
         return None
     match = re.search(rb"\bv?(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?", output)
     return tuple(int(part) for part in match.groups() if part) if match and not status else None
