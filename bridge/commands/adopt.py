@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from datetime import UTC, datetime
-from typing import TextIO
 
 from bridge.cluster.adopt import take_over
 from bridge.cluster.identity import readable_uid
@@ -20,10 +19,9 @@ from bridge.report import streams
 from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
 from bridge.report.cluster import namespace_in
 from bridge.report.data import problems
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import printable_data, show, write_json, write_text
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.run.apply import Outcome, first_write
 from bridge.run.plan import inspect, read_environment
@@ -164,13 +162,9 @@ class _Report:
     def show(self) -> None:
         """Write the list; before a question it must always be visible."""
         if not self._json:
-            self._write(streams.report())
+            show(self._data, adoption_text, streams.report())
         elif self._asks:
-            self._write(streams.talk())
-
-    def _write(self, stream: TextIO) -> None:
-        stream.write(adoption_text(printable_data(self._data), style_of(stream)))
-        stream.flush()
+            show(self._data, adoption_text, streams.talk())
 
     def end(self, result: str, outcome: Outcome, errors: Sequence[Problem] = ()) -> None:
         """Write the outcome."""
@@ -179,8 +173,7 @@ class _Report:
             findings = {"warnings": problems(self._warned), "errors": problems(errors)}
             write_json(self.record, self._data | {"result": result} | findings)
             return
-        streams.report().write(result_text(printable_data(self._data), result))
-        streams.report().flush()
+        write_text(result_text(printable_data(self._data), result))
 
 
 def _next(plan: Plan, record: Record) -> Iterator[str]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from bridge.config.reference import Reference
 from bridge.errors import ConfigError, Problem
 from bridge.provider import Checker, Context
-from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
-from bridge.report.output import write_json
+from bridge.report.output import write_json, write_text
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
 from bridge.sources.offline import about, joined
@@ -35,10 +34,7 @@ def check_files(args: argparse.Namespace, record: Record) -> int:
             record, {"schema": SCHEMA, "files": files, "warnings": problems(warnings), "errors": problems(errors)}
         )
     else:
-        streams.report().write(
-            "".join(f"{printable(path)}: {printable(text)}\n" for path, text in shown.items() if text)
-        )
-        streams.report().flush()
+        write_text("".join(f"{printable(path)}: {printable(text)}\n" for path, text in shown.items() if text))
     say(record, "warning", warnings)
     say(record, "error", errors)
     return 1 if errors else 0

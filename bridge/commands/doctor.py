@@ -20,12 +20,10 @@ from bridge.commands.doctor_places import examine_file, examine_places
 from bridge.commands.doctor_stores import examine_credentials, examine_documents
 from bridge.config.environment import ClusterChoice, Environment, load_all, load_environment
 from bridge.errors import BridgeError, Problem, combine
-from bridge.report import streams
 from bridge.report.doctor import DoctorReport, doctor_data, doctor_text
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import write_report
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
-from bridge.report.style import style_of
 from bridge.run.inputs import Run
 from bridge.sources.offline import UNREAD
 
@@ -50,12 +48,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     if is_trusted and environment and examined:
         examine_documents(report, environment, examined.files.providers, run_)
     data = doctor_data(report, environment.name if environment else None)
-    if args.output == "json":
-        write_json(record, data)
-    else:
-        out = streams.report()
-        out.write(doctor_text(printable_data(with_hints(record, data)), style_of(out)))
-        out.flush()
+    write_report(record, data, args.output, lambda shown, style: doctor_text(with_hints(record, shown), style))
     return combine(report.errors).exit_status if report.errors else 0
 
 

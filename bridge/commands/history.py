@@ -9,11 +9,9 @@ from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
 from bridge.provider import Context, VersionLister
-from bridge.report import streams
 from bridge.report.history import DocumentVersions, LastWrite, Row, history_data, history_text
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import write_report
 from bridge.report.record import Record
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.review.trails import Place, Trail
 from bridge.review.value_history import all_events, last_events
@@ -39,11 +37,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     if args.name and not rows and not (cluster and cluster.keys):
         raise _unknown(environment, files, args.name)
     data = history_data(environment.name, rows, stores, cluster, found)
-    if args.output == "json":
-        write_json(record, data)
-    else:
-        streams.report().write(history_text(printable_data(data), style_of(streams.report())))
-        streams.report().flush()
+    write_report(record, data, args.output, history_text)
     say(record, "warning", found)
     if not errors:
         return 0

@@ -12,11 +12,9 @@ from bridge.config.names import did_you_mean
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.provider import Context, Session, Unsealer
-from bridge.report import streams
 from bridge.report.offboard import Report, offboard_data, offboard_text
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import write_report
 from bridge.report.record import Record
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.review.exposure import Compare, Exposed, KeyComparison, KeyVerdict, exposed, meant_by, readers, unknown
 from bridge.run.inputs import Run
@@ -36,11 +34,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     notes = [*warnings(files.trails), *problems, *_limits(found, with_keys=args.with_keys)]
     report = Report(environment.name, recipients, ALL if args.all_refs else HEAD, found, files.named)
     data = offboard_data(report, notes)
-    if args.output == "json":
-        write_json(record, data)
-    else:
-        streams.report().write(offboard_text(printable_data(data), style_of(streams.report())))
-        streams.report().flush()
+    write_report(record, data, args.output, offboard_text)
     say(record, "warning", notes)
     return 1 if data["open"] else 0
 

@@ -9,7 +9,7 @@ from bridge.plan.admission import dropped, rewritten
 from bridge.plan.build import remember
 from bridge.plan.model import Plan
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.output import write_report
+from bridge.report.output import write_plan
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.plan import read_environment, try_changes
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, record: Record, opened: Opening | None = None)
     status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))
     data = outcome_data(plan_data(plan, show_config=getattr(args, "show_config", False)), result)
     data |= approval.report(is_in_order=status in {0, PENDING}) if approval else {}
-    write_report(record, with_workloads(data, restart), args.output)
+    write_plan(record, with_workloads(data, restart), args.output)
     say(record, "warning", (*plan.warnings, *rewritten(plan)))
     say(record, "error", (*plan.refusals, *dropped(plan)))
     return status

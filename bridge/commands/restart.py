@@ -1,7 +1,7 @@
 """`bridge restart`: restarts the workloads whose pods still use old values of changed keys."""
 
 import argparse
-from typing import Any, TextIO
+from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.prompts import can_ask
@@ -10,10 +10,9 @@ from bridge.plan.workloads import RestartStep
 from bridge.report import streams
 from bridge.report.cluster import cluster_data
 from bridge.report.data import SCHEMA, problems
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import show, write_report
 from bridge.report.record import Record
 from bridge.report.restart import restart_text, workload_data
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.run.apply import FirstWrite
 from bridge.run.inputs import Agreed, find_namespace
@@ -52,7 +51,7 @@ def _restart(args: argparse.Namespace, record: Record, agreed: Agreed = frozense
         rolls = not args.dry_run and any(one.step is RestartStep.ROLL for one in restart.verdicts)
         if rolls and (first := first_restart(environment, namespace, cluster, state, run_)):
             if can_ask():  # the operator must see it before the question
-                _show(_data(head, restart, "planned"), streams.talk())
+                show(_data(head, restart, "planned"), restart_text, streams.talk())
             raise first
         try:
             if not args.dry_run:
@@ -77,11 +76,7 @@ def result_of(restart: Restart) -> str:
 
 
 def _report(args: argparse.Namespace, head: dict[str, Any], restart: Restart, result: str, record: Record) -> None:
-    data = _data(head, restart, result)
-    if args.output == "json":
-        write_json(record, data)
-    else:
-        _show(data, streams.report())
+    write_report(record, _data(head, restart, result), args.output, restart_text)
 
 
 def _data(head: dict[str, Any], restart: Restart, result: str) -> dict[str, Any]:
@@ -91,8 +86,3 @@ def _data(head: dict[str, Any], restart: Restart, result: str) -> dict[str, Any]
         "warnings": problems(restart.warnings),
         "errors": problems(restart.problems),
     }
-
-
-def _show(data: dict[str, Any], stream: TextIO) -> None:
-    stream.write(restart_text(printable_data(data), style_of(stream)))
-    stream.flush()

@@ -14,7 +14,7 @@ from bridge.config.names import did_you_mean, quoted
 from bridge.errors import ConfigError, Problem
 from bridge.git_history import Repository
 from bridge.provider import Context
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import printable_data, write_report, write_text
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
 from bridge.report.review import review_data
@@ -83,19 +83,11 @@ def _missing(folder: Path, name: str, chosen: Range) -> ConfigError:
 
 
 def _write(record: Record, data: dict[str, Any], form: str) -> None:
-    from bridge.report import streams  # noqa: PLC0415 - start-up: as below
-
-    if form == "json":
-        write_json(record, data)
-        return
     if form == "markdown":
         from bridge.report.review_markdown import review_markdown  # noqa: PLC0415 - start-up: only one form is used
 
-        text = review_markdown(printable_data(with_hints(record, data)))
+        write_text(review_markdown(printable_data(with_hints(record, data))))
     else:
         from bridge.report.review_text import review_text  # noqa: PLC0415 - start-up
-        from bridge.report.style import style_of  # noqa: PLC0415 - start-up
 
-        text = review_text(printable_data(data), style_of(streams.report()))
-    streams.report().write(text)
-    streams.report().flush()
+        write_report(record, data, form, review_text)

@@ -2,7 +2,7 @@
 
 import argparse
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.cluster_binding import agree
@@ -17,10 +17,9 @@ from bridge.provider import Context, Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import show, write_report
 from bridge.report.record import Record
 from bridge.report.rollback import rollback_text
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.run.apply import FirstWrite, Outcome
 from bridge.run.inputs import Agreed, Run
@@ -58,9 +57,9 @@ def run(args: argparse.Namespace, record: Record) -> int:
         return _end(args, rollback, record)
     if rollback.result == "planned":
         if args.output == "text":
-            _print(rollback, streams.report())
+            show(_data(rollback), rollback_text, streams.report())
         elif not args.yes and can_ask():  # the operator must see it before the question, and stdout is for the report
-            _print(rollback, streams.talk())
+            show(_data(rollback), rollback_text, streams.talk())
         rollback.shown = (*rollback.plan.warnings, *rewritten(rollback.plan))
         say(record, "warning", rollback.shown)
         if rollback.first:
@@ -149,21 +148,13 @@ def _sync(environment: Environment, run: Run, rollback: _Rollback) -> None:
 def _end(args: argparse.Namespace, rollback: _Rollback, record: Record) -> int:
     """Report, and return the exit status."""
     error = rollback.outcome.error or (Refusal(*rollback.plan.refusals) if rollback.plan.refusals else None)
-    if args.output == "json":
-        write_json(record, _data(rollback))
-    else:
-        _print(rollback, streams.report())
+    write_report(record, _data(rollback), args.output, rollback_text)
     warnings, missing = (*rollback.plan.warnings, *rewritten(rollback.plan)), dropped(rollback.plan)
     say(record, "warning", [one for one in warnings if one not in rollback.shown])
     say(record, "error", (*(error.problems if error else ()), *missing))
     if rollback.written and rollback.result == "interrupted":
         say(record, "error", [unfinished(rollback.plan.environment, rollback.source, rollback.written)])
     return error.exit_status if error else 1 if missing else 0
-
-
-def _print(rollback: _Rollback, stream: TextIO) -> None:
-    stream.write(rollback_text(printable_data(_data(rollback)), style_of(stream)))
-    stream.flush()
 
 
 def _data(rollback: _Rollback) -> dict[str, Any]:

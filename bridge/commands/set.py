@@ -16,10 +16,9 @@ from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal
 from bridge.objects import ObjectId
 from bridge.provider import Document, Provider
-from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import SCHEMA
-from bridge.report.output import write_json
+from bridge.report.output import write_json, write_text
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.talk import printable, say
@@ -202,5 +201,4 @@ def _report(
     lines = list(new_value_lines(data))
     if written or new_value.unfinished:
         lines.append(with_flags(record, f"next: bridge sync {word(environment.name)}"))
-    streams.report().write("".join(f"{printable(line)}\n" for line in lines))
-    streams.report().flush()
+    write_text("".join(f"{printable(line)}\n" for line in lines))

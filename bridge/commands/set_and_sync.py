@@ -1,7 +1,7 @@
 """`bridge set --sync`: writes the value into the store, syncs the cluster, and restarts workloads if asked to."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import run_of
 from bridge.commands.cluster_binding import agree
@@ -14,12 +14,11 @@ from bridge.config.environment import Environment
 from bridge.errors import Problem, Refusal, Stopped
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.output import printable_data, show_plan, write_json
+from bridge.report.output import show_plan, write_report
 from bridge.report.record import Record
-from bridge.report.style import style_of
+from bridge.report.style import Style
 from bridge.report.talk import say
 from bridge.report.text import plan_text
 from bridge.run.apply import Outcome
@@ -114,10 +113,9 @@ def _report(  # noqa: PLR0913, PLR0917 - all that the report contains
     error = outcome.error or (restart.error if restart else None)
     synced = outcome_data(plan_data(_plan(outcome)), result, outcome.written, outcome.begun, error)
     data = {"set": new_value_data(new_value, written), **with_workloads(synced, restart)}
-    if args.output == "json":
-        write_json(record, data)
-        return
-    out = streams.report()
-    lines = "".join(f"{line}\n" for line in new_value_lines(printable_data(data["set"])))
-    out.write(f"{lines}\n{plan_text(printable_data(data), style_of(out))}")
-    out.flush()
+    write_report(record, data, args.output, _text)
+
+
+def _text(data: dict[str, Any], style: Style) -> str:
+    lines = "".join(f"{line}\n" for line in new_value_lines(data["set"]))
+    return f"{lines}\n{plan_text(data, style)}"

@@ -5,11 +5,9 @@ import argparse
 from bridge.commands.arguments import Opening, run_of
 from bridge.commands.results import status_result
 from bridge.plan.admission import dropped, rewritten
-from bridge.report import streams
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import write_report
 from bridge.report.record import Record
 from bridge.report.status import status_data, status_text
-from bridge.report.style import style_of
 from bridge.report.talk import say
 from bridge.run.plan import inspect, read_environment, with_admission
 
@@ -28,11 +26,7 @@ def run(args: argparse.Namespace, record: Record, opened: Opening | None = None)
     with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
         plan = with_admission(inspect(wanted, cluster, run_), cluster.objects, run_)
     data = status_data(plan, dict(wanted.resolution.unused))
-    if args.output == "json":
-        write_json(record, data)
-    else:
-        streams.report().write(status_text(printable_data(data), style_of(streams.report())))
-        streams.report().flush()
+    write_report(record, data, args.output, status_text)
     say(record, "warning", (*plan.warnings, *rewritten(plan)))
     say(record, "error", (*plan.refusals, *dropped(plan)))
     return status_result(data)[0]

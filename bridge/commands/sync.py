@@ -10,7 +10,7 @@ from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, Problem
 from bridge.plan.admission import dropped, rewritten
 from bridge.report.data import outcome_data, plan_data
-from bridge.report.output import write_report
+from bridge.report.output import write_plan
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.apply import FirstWrite, Outcome, sync_environment
@@ -104,4 +104,4 @@ def _report(  # noqa: PLR0913 - everything that a report shows
     error = outcome.error or (restart.error if restart else None)
     data = outcome_data(plan_data(outcome.plan), result, outcome.written, outcome.begun, error)
     data |= approval.report() if approval else {}
-    write_report(record, with_workloads(data, restart), args.output)
+    write_plan(record, with_workloads(data, restart), args.output)

@@ -7,9 +7,8 @@ from typing import Any
 from bridge.errors import Problem
 from bridge.kustomize.patches import RemovalPatch
 from bridge.kustomize.read import Patch
-from bridge.report import streams
 from bridge.report.data import SCHEMA, problems
-from bridge.report.output import write_json
+from bridge.report.output import write_json, write_text
 from bridge.report.record import Record
 from bridge.report.talk import printable
 
@@ -45,8 +44,7 @@ def write_fixed(record: Record, data: dict[str, Any], warnings: Iterable[Problem
     if form == "json":
         write_json(record, data | {"warnings": problems(warnings)})
     else:
-        streams.report().write("".join(f"{printable(line)}\n" for line in _lines(data)))
-        streams.report().flush()
+        write_text("".join(f"{printable(line)}\n" for line in _lines(data)))
 
 
 def _lines(data: dict[str, Any]) -> list[str]:

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from bridge.report import streams
 from bridge.report.cluster import POD, Quote, binding_note, cluster_text
-from bridge.report.output import printable_data, write_json
+from bridge.report.output import printable_data, show, write_report, write_text
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
 from bridge.report.status import difference_text, has_difference, state_counts
-from bridge.report.style import KINDS, Style, style_of, table
+from bridge.report.style import KINDS, Style, table
 from bridge.report.text import WRONG, plan_text, summary
 
 SCHEMA: Final = "bridge/fleet/v1"
@@ -35,18 +35,15 @@ def fleet_data(entries: Sequence[dict[str, Any]], status: int, shard: str | None
 
 def write_fleet(record: Record, data: dict[str, Any], form: str) -> None:
     """Write the report to stdout as `text`, `json` or `markdown`."""
-    if form == "json":
-        write_json(record, data)
-        return
-    data = printable_data(with_hints(record, data))
-    streams.report().write(_markdown(data) if form == "markdown" else _text(data, style_of(streams.report())))
-    streams.report().flush()
+    if form == "markdown":
+        write_text(_markdown(printable_data(with_hints(record, data))))
+    else:
+        write_report(record, data, form, lambda shown, style: _text(with_hints(record, shown), style))
 
 
 def show_fleet(data: dict[str, Any]) -> None:
     """Write the report to stderr, for the question that follows; stdout is for the final report."""
-    streams.talk().write(_text(printable_data(data), style_of(streams.talk())))
-    streams.talk().flush()
+    show(data, _text, streams.talk())
 
 
 def listed(names: Sequence[str]) -> str:

@@ -18,10 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from bridge import __version__
 from bridge.config.durations import in_short
-from bridge.report import streams
 from bridge.report.cluster import POD, cluster_text
 from bridge.report.fleet import first_problem
-from bridge.report.output import printable_data
+from bridge.report.output import printable_data, write_text
 from bridge.report.own_flags import with_hints
 from bridge.report.record import Record
 from bridge.report.status import IN_SYNC, LEFT, OTHER
@@ -49,8 +48,7 @@ SOURCES: Final = "<thead><tr><th>Source<th>Revision<th>Written last<th>Order<th>
 
 def write_page(record: Record, data: dict[str, Any]) -> None:
     """Write the report of one or many environments to stdout as a page."""
-    streams.report().write(status_page(with_hints(record, data) | {"run": record.id}, datetime.now(UTC)))
-    streams.report().flush()
+    write_text(status_page(with_hints(record, data) | {"run": record.id}, datetime.now(UTC)))
 
 
 def status_page(data: Mapping[str, Any], now: datetime) -> str:
