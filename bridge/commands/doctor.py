@@ -16,8 +16,7 @@ from bridge.commands.arguments import folder_of, run_of
 from bridge.commands.check import Examined, examine
 from bridge.commands.doctor_cluster import examine_cluster
 from bridge.commands.doctor_machine import examine_machine
-from bridge.commands.doctor_places import examine_file, examine_places
-from bridge.commands.doctor_stores import examine_credentials, examine_documents
+from bridge.commands.doctor_stores import examine_credentials, examine_documents, examine_file, examine_places
 from bridge.config.environment import ClusterChoice, Environment, load_all, load_environment
 from bridge.errors import BridgeError, Problem, combine
 from bridge.report.doctor import DoctorReport, doctor_data, doctor_text

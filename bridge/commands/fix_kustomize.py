@@ -16,10 +16,18 @@ from bridge.config.environment import Environment
 from bridge.config.replace_file import replace_bytes, replace_text
 from bridge.config.textfile import read_text
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
-from bridge.kustomize.comparison import BuiltDocument, documents, unexpected_changes
 from bridge.kustomize.edit import PatchItem, change_patches
 from bridge.kustomize.overlap import Owned, here
-from bridge.kustomize.patches import RemovalPatch, items, kept_for_references, removal_patches, superseded
+from bridge.kustomize.patches import (
+    BuiltDocument,
+    RemovalPatch,
+    documents,
+    items,
+    kept_for_references,
+    removal_patches,
+    superseded,
+    unexpected_changes,
+)
 from bridge.kustomize.program import Kustomize
 from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
 from bridge.report.fix_kustomize import fixed_data, write_fixed

@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.cluster_binding import agree
+from bridge.commands.new_value import context_of
 from bridge.commands.prompts import can_ask, confirm
 from bridge.commands.sync_after_write import plan_written, sync_written, unfinished
 from bridge.config.environment import Environment
@@ -13,7 +14,7 @@ from bridge.config.reference import Reference, parse_reference
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, Stopped, combine
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import Plan
-from bridge.provider import Context, Provider, Revision
+from bridge.provider import Provider, Revision
 from bridge.report import streams
 from bridge.report.cluster import namespace_in
 from bridge.report.data import outcome_data, plan_data
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
     # The time limit starts now, because answering may have taken a while.
     run_ = run_of(args, record)._replace(agreed=agreed)
     if rollback.whole.is_needed:
-        provider, context = _provider(environment, rollback.source), _context(environment, run_)
+        provider, context = _provider(environment, rollback.source), context_of(environment, run_)
         rollback.written = put_back(provider, rollback.source, rollback.whole, context)
         record.touched.append([rollback.source])
     try:
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
 def _prepare(args: argparse.Namespace, environment: Environment, run: Run) -> _Rollback:
     """Read everything, and plan as if the store contained the earlier document. Nothing is written."""
     source = _document(args.source, environment)
-    whole = look_back(_provider(environment, source), source, args.to, _context(environment, run))
+    whole = look_back(_provider(environment, source), source, args.to, context_of(environment, run))
     # Without an order, no guard takes it for an old revision: once written, it will be the newest.
     documents = {source: whole.wanted._replace(revision=Revision(whole.wanted.revision.id))} if whole.is_needed else {}
     outcome, first = plan_written(environment, run, documents, is_trial=args.dry_run)
@@ -120,10 +121,6 @@ def _provider(environment: Environment, reference: Reference) -> Provider:
     if errors:
         raise combine(errors)
     return built[reference.provider]
-
-
-def _context(environment: Environment, run: Run) -> Context:
-    return Context(environment.base, run.environ, run.deadline)
 
 
 def _question(rollback: _Rollback) -> str:

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from bridge.config import age_limits, durations
-from bridge.config.environment_fields import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice
+from bridge.config.environment_fields import KEYS, REQUIRED, VARIABLE_KEYS, ClusterChoice, provider_fields
 from bridge.config.names import DNS_LABEL, VARIABLE
-from bridge.config.provider_fields import provider_fields
 from bridge.config.reference import GRAMMAR, PARTS, PROVIDER
 
 FILE: Final = "bridge.schema.json"

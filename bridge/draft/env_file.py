@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import is_dns_label
 from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
+from bridge.config.template_value import text_of
 from bridge.draft.layout_model import DraftedValue, Layout, shown
 from bridge.draft.secret_looking import named_like_a_secret
 from bridge.secret import SecretValue
@@ -80,7 +81,7 @@ def give_public_values(name: str, namespace: str | None, layout: Layout, env: La
     A value that is still unknown because the env file is not written yet is left to the env file.
     """
     known = {"K8_ENV": name} | ({NAMESPACE: namespace} if namespace else {})
-    known |= {key: text for key, value in env.values.items() if (text := _text(value)) is not None}
+    known |= {key: text for key, value in env.values.items() if (text := text_of(value)) is not None}
     for declared in layout.objects:
         texts = [
             (key, text) for section, key, text in declared.texts() if section == "data" and key not in declared.given
@@ -121,7 +122,3 @@ def _placeholders(text: str) -> list[Placeholder]:
         return [part for part in parse_text(text) if isinstance(part, Placeholder)]
     except PlaceholderError:
         return []
-
-
-def _text(value: SecretValue) -> str | None:
-    return value.reveal().decode() if value.is_text() else None

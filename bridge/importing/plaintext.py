@@ -128,8 +128,3 @@ def _texts(section: object, id_: ObjectId, at: Findings, left: list[Left]) -> It
             yield key, SecretValue.of(value)
         else:
             at.note(f"key {key} must be a string; quote it")
-
-
-def text_of(value: SecretValue) -> str | None:
-    """Return a value as text, to examine its form or to write it in plaintext; None if it is not text."""
-    return value.reveal().decode() if value.is_text() else None

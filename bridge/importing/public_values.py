@@ -12,7 +12,7 @@ from bridge.importing.items import Item, Scene, State
 from bridge.importing.plaintext import PlainEntry
 from bridge.importing.secret_values import ENCRYPTED, value_in_source
 from bridge.secret import SecretValue
-from bridge.sources.placeholder_values import why_no_value
+from bridge.sources.doubtful_values import why_no_value
 from bridge.stores.slots import Slot, value_at
 
 NO_TEMPLATE: Final = "the environment has no template of its own for public values"

@@ -13,7 +13,7 @@ from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue
 from bridge.shell import word
-from bridge.sources.placeholder_values import why_no_value
+from bridge.sources.doubtful_values import why_no_value
 from bridge.sources.select import is_manifests
 from bridge.stores.slots import Slot, value_at
 

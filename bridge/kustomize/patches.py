@@ -7,10 +7,12 @@ from textwrap import indent
 from typing import Final, NamedTuple
 
 from bridge.config.placeholder import has_placeholder
-from bridge.kustomize.objects import SECTIONS, BuiltObject
+from bridge.kustomize.manifest_parts import mapping
+from bridge.kustomize.objects import SECTIONS, BuiltObject, parse_build
 from bridge.kustomize.overlap import Owned, shared
 from bridge.kustomize.read import LOCAL, Generator, Names, Patch
 from bridge.objects import ObjectId
+from bridge.secret import SecretValue
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*[-_A-Za-z0-9]*")
 _WORDS: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # not strings in YAML 1.1
@@ -155,11 +157,11 @@ def _generated(content: Mapping[str, object]) -> set[str | None]:
 def gives_values(patch: Patch) -> bool:
     """Return whether a patch sets a value that is not a placeholder."""
     names = ("data", "stringData", "binaryData")
-    sections = [_mapping(document.get(name)) for document in patch.documents for name in names]
+    sections = [mapping(document.get(name)) for document in patch.documents for name in names]
     values = [value for section in sections for value in section.values()]
     values += [operation.get("value") for operation in patch.operations]
     is_literal = any(not has_placeholder(value) for value in values if isinstance(value, str))
-    return is_literal or any(map(_mapping, values))
+    return is_literal or any(map(mapping, values))
 
 
 def _is_meant(patch: Patch, ids: Collection[ObjectId], owned: Owned, names: Names) -> bool:
@@ -173,16 +175,16 @@ def _is_ours(
     patch: Patch, document: Mapping[str, object], owned: Owned, kept: Collection[ObjectId], names: Names
 ) -> bool:
     """Return whether a document of a strategic merge patch only changes what bridge writes."""
-    metadata = _mapping(document.get("metadata"))
+    metadata = mapping(document.get("metadata"))
     kind, name = f"{document.get('kind')}", f"{metadata.get('name')}"
     id_ = ObjectId(kind, names.after(name))
-    is_removal = document.get("$patch") == "delete" or LOCAL in _mapping(metadata.get("annotations"))
+    is_removal = document.get("$patch") == "delete" or LOCAL in mapping(metadata.get("annotations"))
     if id_ not in owned.keys or is_removal or not _targets(patch, ObjectId(kind, name)):
         return False
     namespace = patch.target.selectors.get("namespace") if patch.target else metadata.get("namespace")
     if not _is_here(namespace, owned, names):
         return False
-    keys = {key for section in SECTIONS[id_.kind] for key in _mapping(document.get(section))}
+    keys = {key for section in SECTIONS[id_.kind] for key in mapping(document.get(section))}
     return id_ not in kept or keys <= set(owned.keys[id_])
 
 
@@ -200,5 +202,48 @@ def _strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+class BuiltDocument(NamedTuple):
+    """One object of a build, and its text with all its values."""
+
+    built: BuiltObject
+    text: SecretValue
+
+
+def documents(build: SecretValue, shown: str) -> Mapping[tuple[str, str | None], BuiltDocument]:
+    """Return the documents of a kustomize build, by object and namespace; ConfigError if it cannot be read."""
+    by_name = {}
+    for text in build.reveal().decode(errors="replace").split("\n---\n"):
+        for built in parse_build(text, shown) if text.strip() else ():
+            by_name[f"{built.version} {built}", built.namespace] = BuiltDocument(built, SecretValue.of(text.strip()))
+    return by_name
+
+
+def unexpected_changes(
+    before: Mapping[tuple[str, str | None], BuiltDocument],
+    after: Mapping[tuple[str, str | None], BuiltDocument],
+    patches: Collection[RemovalPatch],
+) -> Iterator[str]:
+    """Yield the changes of the build that the patches must not make, and the objects that they failed to remove."""
+    by_object = {(patch.id, patch.namespace): patch for patch in patches}
+    for name in before.keys() | after.keys():
+        old, new = before.get(name), after.get(name)
+        object_ = (old or new or before[name]).built
+        patch = by_object.get((object_.id, object_.namespace)) if object_.id else None
+        if old is None or new is None:
+            if not (new is None and patch and not patch.keys):
+                yield f"{object_} would {'be added to' if old is None else 'disappear from'} the build"
+        elif patch and not patch.keys:
+            yield f"{object_} would stay in the build"
+        elif (patch and not _only_lost(old.built, new.built, patch)) or (not patch and not old.text.same_as(new.text)):
+            yield f"{object_} would change"
+
+
+def _only_lost(old: BuiltObject, new: BuiltObject, patch: RemovalPatch) -> bool:
+    """Return whether an object lost exactly the keys of a patch, and all other values are unchanged."""
+    gone = {key for _, keys in patch.keys for key in keys}
+    for section, keys in old.sections.items():
+        left = new.sections.get(section) or {}
+        for key, value in (keys or {}).items():
+            if (key in left) is (key in gone) or (key in left and not value.same_as(left[key])):
+                return False
+    return True

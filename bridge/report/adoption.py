@@ -8,8 +8,8 @@ from bridge.plan.adoption import Adoption
 from bridge.plan.controllers import release
 from bridge.plan.model import Change, Plan, What
 from bridge.plan.ownership import MANAGED_BY
-from bridge.report.cluster import cluster_data, heading
-from bridge.report.data import SCHEMA
+from bridge.report.cluster import heading
+from bridge.report.data import plan_head
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.style import Style
@@ -33,11 +33,7 @@ def adoption_data(
 ) -> dict[str, Any]:
     """Return what changes its owner, and for each key what the next sync does with it. It contains no value."""
     return {
-        "schema": SCHEMA,
-        "environment": plan.environment,
-        "namespace": plan.namespace,
-        "manager": plan.manager,
-        "cluster": cluster_data(plan.cluster),
+        **plan_head(plan),
         "objects": [
             _object(adoption, change)
             | {"release": [with_flags(record, line) for line in release(adoption.live, plan.namespace)]}

@@ -15,14 +15,21 @@ ALTERED: Final = "altered"
 LAYERS: Final = {Layer.SOURCE: "source", Layer.ENV_FILE: "env file", Layer.TEMPLATE: "template"}
 
 
-def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
-    """Return a plan as data. It contains no value, unless ConfigMap literals are requested."""
+def plan_head(plan: Plan) -> dict[str, Any]:
+    """Return what each report about a plan begins with."""
     return {
         "schema": SCHEMA,
         "environment": plan.environment,
         "namespace": plan.namespace,
         "manager": plan.manager,
         "cluster": cluster_data(plan.cluster),
+    }
+
+
+def plan_data(plan: Plan, *, show_config: bool = False) -> dict[str, Any]:
+    """Return a plan as data. It contains no value, unless ConfigMap literals are requested."""
+    return {
+        **plan_head(plan),
         "stores": {name: list(urls) for name, urls in plan.stores.items()},
         "objects": [_change(change, show_config=show_config) for change in plan.changes],
         "summary": _summary(plan.changes),

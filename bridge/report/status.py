@@ -9,8 +9,8 @@ from bridge.objects import ObjectId
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.ages import ValueAge, urgency
 from bridge.plan.model import Change, FieldChange, Plan, What
-from bridge.report.cluster import cluster_data, heading
-from bridge.report.data import ALTERED, SCHEMA, origin_data, problems
+from bridge.report.cluster import heading
+from bridge.report.data import ALTERED, origin_data, plan_head, problems
 from bridge.report.folding import columns, fold, padded
 from bridge.report.style import COLOURS, GAP, INDENT, USUAL_WIDTH, Style, table
 
@@ -36,11 +36,7 @@ def status_data(plan: Plan, unused: Mapping[str, Sequence[str]]) -> dict[str, An
     keys = [row for change in plan.changes if change.desired for row in _rows(change, plan, ages)]
     states = Counter(row["state"] for row in keys)
     return {
-        "schema": SCHEMA,
-        "environment": plan.environment,
-        "namespace": plan.namespace,
-        "manager": plan.manager,
-        "cluster": cluster_data(plan.cluster),
+        **plan_head(plan),
         "stores": {name: list(urls) for name, urls in plan.stores.items()},
         "in_sync": not (plan.pending or plan.refusals or any(change.altered for change in plan.changes)),
         "summary": {state: states[state] for state in (*STATES.values(), ALTERED)},

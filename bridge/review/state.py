@@ -40,7 +40,6 @@ class Side(NamedTuple):
     - `file`: the environment's file, or None if this side does not have the environment.
     - `environment`, `templates`: None if they do not exist or cannot be read.
     - `valid_sections`: the providers whose sections are valid, so that they cannot contain anything unexpected.
-    - `outside`: files that are not in the repository.
     """
 
     file: str | None = None
@@ -49,7 +48,6 @@ class Side(NamedTuple):
     documents: Mapping[Reference, DocumentState] = {}
     valid_sections: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
-    outside: tuple[str, ...] = ()
 
     @property
     def is_unread(self) -> bool:
@@ -121,7 +119,6 @@ class StateReader:
         self._open: Final = open_documents
         self._pinned: Final = pinned
         self._problems: Final[list[Problem]] = []
-        self._outside: Final[list[str]] = []
 
     def state(self, name: str) -> Side:
         """Return what this side shows of an environment."""
@@ -136,16 +133,15 @@ class StateReader:
         self._problems.extend(documents.problems)
         files = self._files(environment, documents)
         rules = {reference: _rule_places(path, documents.rules_file(reference)) for reference, path in files.items()}
-        templates = filter(None, map(self._relative, environment.templates))
+        templates = filter(None, map(self._place.relative, environment.templates))
         self._snapshot.fetch([*templates, *files.values(), *(one for places in rules.values() for one in places)])
         read = self._attempt(lambda: load_templates(environment, environment.namespace, self._text))
         states = {
             reference: self._document(reference, files.get(reference), rules.get(reference, ()), documents)
             for reference in dict.fromkeys(one.document for one in environment.references)
         }
-        outside = tuple(dict.fromkeys(self._outside))
         sections = documents.valid_sections
-        return Side(shown, environment, read, states, sections, tuple(dict.fromkeys(self._problems)), outside)
+        return Side(shown, environment, read, states, sections, tuple(dict.fromkeys(self._problems)))
 
     def _environment_file(self, name: str) -> Path | None:
         files = [self._place.folder / f"{name}{suffix}" for suffix in SUFFIXES]
@@ -168,7 +164,7 @@ class StateReader:
         files: dict[Reference, str] = {}
         for reference in dict.fromkeys(one.document for one in environment.references):
             file = self._attempt(lambda one=reference: documents.file(one))  # type: ignore[misc]
-            path = self._relative(file) if file else None
+            path = self._place.relative(file) if file else None
             if path:
                 files[reference] = path
         return files
@@ -209,19 +205,13 @@ class StateReader:
 
     def _text(self, path: Path, shown: str) -> str:
         """Read a file for `load_environment_file` and `load_templates`."""
-        relative = self._relative(path)
+        relative = self._place.relative(path)
         content = self._snapshot.read(relative) if relative else None
         if content is None:
             if not relative:
                 raise ConfigError(Problem(shown, "is outside the repository", "move it into the repository"))
             raise FileNotFoundError
         return decoded(content, shown, path)
-
-    def _relative(self, path: Path) -> str | None:
-        relative = self._place.relative(path)
-        if relative is None:
-            self._outside.append(str(path))
-        return relative
 
     def _attempt(self, step: Callable[[], T]) -> T | None:
         try:

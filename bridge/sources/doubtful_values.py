@@ -1,17 +1,28 @@
 """Finds Secret values that are probably a mistake: placeholders, and text in the wrong encoding."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from bridge.config.environment import Environment
+from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
+from bridge.config.template_value import text_of
 from bridge.config.textfile import BYTE_ORDER_MARK, UTF16, is_utf16
 from bridge.errors import Problem
 from bridge.objects import PEM_KEYS, Desired, Layer, Origin
 from bridge.plan.limits import is_escaped_pem
 from bridge.secret import SecretValue
-from bridge.sources.placeholder_values import placeholder
 
 ESCAPED_PEM: Final = r"is PEM with literal \n instead of line breaks"
+PLACEHOLDER: Final = "is still a placeholder"
+_WORDS: Final = re.compile(
+    r"(?:change|replace|fill)[-_ ]?(?:me|it|this)!?|to[-_ ]?do|tbd|fixme|x{3,64}|placeholder|dummy|<[^<>]+>"
+    r"|your[-_ ].+",
+    re.IGNORECASE | re.DOTALL,
+)
+# Only upper case: a password may start with `$`.
+_VARIABLE: Final = re.compile(r"\$[A-Z_][A-Z0-9_]*")
+_EXPRESSION: Final = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
 class Flaw(NamedTuple):
@@ -69,3 +80,45 @@ def _cure(origin: Origin, environment: str) -> str:
     return (
         "write ${NAME} in the template and put the value in a source" if is_of_template else "change it at its source"
     )
+
+
+def why_no_value(value: SecretValue, *, is_public: bool) -> str | None:
+    """Return why this is not a real value yet, or None if it is.
+
+    A password may contain `${` among other text; a public value must not contain any placeholder.
+    """
+    if value.is_empty():
+        return "is empty"
+    text = text_of(value)
+    if text is None:
+        return None
+    if not text.strip():
+        return "is blank"
+    if is_public:
+        return PLACEHOLDER if _has_placeholder(text) else _word(text)
+    return placeholder(value)
+
+
+def placeholder(value: SecretValue) -> str | None:
+    """Return which kind of placeholder a Secret's whole value is, to follow "the value ", else None."""
+    text = (text_of(value) or "").strip()
+    if _has_placeholder(text, whole=True):
+        return PLACEHOLDER
+    if _VARIABLE.fullmatch(text):
+        return "is the name of a shell variable, not its value"
+    if _EXPRESSION.fullmatch(text):
+        return "is a template expression, {{ … }}, not its result"
+    return _word(text)
+
+
+def _word(text: str) -> str | None:
+    return "looks like a placeholder" if _WORDS.fullmatch(text.strip()) else None
+
+
+def _has_placeholder(text: str, *, whole: bool = False) -> bool:
+    try:
+        parts = parse_text(text)
+    except PlaceholderError:
+        return False
+    placeholders = [part for part in parts if isinstance(part, Placeholder)]
+    return bool(placeholders) and (not whole or len(parts) == 1)

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final, cast
 
 from bridge.config.environment import Environment
+from bridge.config.environment_fields import provider_fields
 from bridge.config.names import did_you_mean
-from bridge.config.provider_fields import provider_fields
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, shortage
 from bridge.provider import OptionError, Provider
 from bridge.sources.conformance import REPORT

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 import pytest
 
-from bridge.config.provider_fields import provider_fields
+from bridge.config.environment_fields import provider_fields
 from bridge.provider import (
     Context,
     Document,

@@ -15,7 +15,6 @@ Object: TypeAlias = dict[str, Any]
 TEXT: Final = "string"
 FLAG: Final = "boolean"
 NUMBER: Final = "numeric"
-BYTES: Final = "base64"
 ANY: Final = "anything"
 TEXTS: Final = "map of strings"
 BLOBS: Final = "map of base64"

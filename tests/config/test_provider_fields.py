@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import pytest
 
-from bridge.config.provider_fields import provider_fields
+from bridge.config.environment_fields import provider_fields
 from bridge_providers.scaleway import Scaleway
 from bridge_providers.sops import Sops
 

@@ -1,7 +1,6 @@
 """What must not happen to a build: losing, gaining or changing anything but what the patches remove."""
 
-from bridge.kustomize.comparison import documents, unexpected_changes
-from bridge.kustomize.patches import RemovalPatch
+from bridge.kustomize.patches import RemovalPatch, documents, unexpected_changes
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 
