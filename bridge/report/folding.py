@@ -3,10 +3,11 @@
 import re
 from typing import Final
 
-from bridge.config.durations import DAY, HOUR, MINUTE
-
 _FIELDS: Final = r"( {2,})"
 _COLOUR: Final = r"\033\[[\d;]*m"
+MINUTE: Final = 60
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 _UNITS: Final = ((365 * DAY, "year"), (30 * DAY, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
 
 
