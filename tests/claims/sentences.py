@@ -1,13 +1,13 @@
 """Finds the sentences of README.md and the help pages that promise how bridge behaves.
 
-A sentence is a promise if it says what bridge does, refuses, needs or shows. Words decide (`PROMISE`), because a list of
-promises would not notice a new one. These are none:
+A sentence is a promise if it says what bridge does, refuses, needs or shows. Words decide (`PROMISE`), because a list
+of promises would not notice a new one. These are none:
 
-- instructions, which begin with a verb for the reader (`INSTRUCTION`), unless they also say what bridge does (`OURS`);
+- instructions, which begin with a verb for the reader (`INSTRUCTION`), unless they say what bridge does too (`OURS`);
 - headings, blocks of code, pictures, heads and first cells of tables, and rows that name their test themselves.
 
-What the words take for a promise and is none, such as a fact about another program, has a reason in the table instead of
-a test (see tests/claims/table.py).
+What the words take for a promise and is none, such as a fact about another program, has a reason in the table instead
+of a test (see tests/claims/table.py).
 """
 
 import re
