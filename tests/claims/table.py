@@ -22,10 +22,13 @@ from tests.pages import HELP, ROOT, page
 
 HERE: Final = Path(__file__).parent
 TESTS: Final = ROOT / "tests"
-NOT_YET: Final = ("troubleshooting",)
+NOT_YET: Final[tuple[str, ...]] = ()
 """Pages whose promises are not in the table yet. This list only becomes shorter."""
-WITHOUT: Final = ("tested-with",)
-"""Pages that say what was tried, and promise nothing."""
+WITHOUT: Final = {
+    "tested-with": "says what was tried; tests/project/test_tested_with.py compares its releases",
+    "troubleshooting": "explains messages; tests/project/test_help_messages.py finds each of them in the program",
+}
+"""Pages that promise nothing of their own, and why."""
 UNKNOWN: Final = "?"
 _WORDS: Final = 6
 """How many words of a sentence a row has, unless more are needed to tell it from another one."""

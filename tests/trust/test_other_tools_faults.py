@@ -1,6 +1,7 @@
 """Attacks that worked on other tools of this kind, tried on bridge; the threat model names them by their CVE."""
 
 import base64
+import hashlib
 import json
 
 import pytest
@@ -139,6 +140,12 @@ def test_nothing_that_is_written_has_copy_of_value(desk: Desk) -> None:
 
 
 def assert_none(text: str) -> None:
+    """Look for each value, its base64 and the beginnings of its usual digests."""
     for value in (*VALUES.values(), "CANARY-by-hand"):
+        data = value.encode()
         assert value not in text
-        assert base64.b64encode(value.encode()).decode() not in text
+        assert base64.b64encode(data).decode() not in text
+        for name in ("md5", "sha1", "sha256", "sha512", "blake2b"):
+            digest = hashlib.new(name, data).digest()
+            assert digest.hex()[:10] not in text
+            assert base64.b64encode(digest).decode()[:10] not in text
