@@ -521,3 +521,12 @@ def test_deletion_that_is_done_needs_new_plan(synced: Desk) -> None:
     assert "ConfigMap/third" in again.err
     planned(synced, "--prune")
     assert sync(synced, "--prune").status == 0
+
+
+def test_restart_is_no_difference_from_plan(synced: Desk) -> None:
+    """The embedded cluster has no workloads, so the run ends after its writes."""
+    assert planned(synced)["flags"] == []
+    result = sync(synced, "--restart")
+    assert result.status == 5
+    assert "plan" not in result.err
+    assert synced.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-rotated"
