@@ -1,7 +1,7 @@
 """What of a build is drafted, what is left in the build, and what is told about either."""
 
-from collections.abc import Callable
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
