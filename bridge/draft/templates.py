@@ -82,12 +82,12 @@ class Templates:
     def __init__(self, objects: Sequence[Declared], layout: Layout, namespace: str | None, folder: Path) -> None:
         """Judge each file, without remarks; `folder` is that of the environment's file."""
         self._layout: Final = layout
-        self._folder: Final = folder
         self.namespace: Final = namespace
         self.why: Final[dict[Path, tuple[str, str] | None]] = {}
         for declared in layout.objects:
             if not declared.generator and declared.file not in self.why:
-                self.why[declared.file] = self._why_not(declared.file)
+                file = declared.file
+                self.why[file] = self._why_not(file) if is_in_reach(file, folder) else _OUTSIDE
         taken = [declared for declared in objects if not declared.kept_out]
         self.objects: Final = [declared for declared in taken if not declared.deleted or self.is_template(declared)]
         self.files: Final = list(
@@ -120,8 +120,6 @@ class Templates:
             for declared in self._layout.objects
             if not declared.generator and declared.file.resolve() == file.resolve()
         ]
-        if not is_in_reach(file, self._folder):
-            return _OUTSIDE
         if any(declared.id.name != declared.names[0] for declared in theirs):
             return _RENAMED
         if file.resolve() in self._layout.others:
