@@ -33,7 +33,7 @@ def is_in_reach(file: Path, base: Path) -> bool:
     links resolved, the file must be in the same folder or checkout (see `bridge.git.is_in_reach`).
     """
     try:
-        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(base)):
+        if os.path.realpath(file).startswith(os.path.join(os.path.realpath(base), "")):  # noqa: PTH118 - start-up
             return True
         from bridge.git import is_in_reach as is_in_checkout  # noqa: PLC0415 - start-up: most files are below `base`
 
