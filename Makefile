@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz pythons lock generated image sbom release clean
+.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak fuzz pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -75,6 +75,9 @@ $(VENV)-lowest/ready: requirements-dev.lock requirements-lowest.lock pyproject.t
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-lowest.lock
 	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+claims: $(VENV)/ready ## say which promises of the pages no test shows yet, and add rows for new ones
+	$(BIN)/python -m tests.claims.table --write
 
 bench: $(VENV)/ready ## measure bridge against sops, kubectl and others, and print the ratios
 	$(BIN)/python tests/bench/run.py

@@ -26,6 +26,22 @@ def config_folder(argument: str | None, environ: Mapping[str, str], *, is_new: b
     return next((folder for folder in _above(environ) if _has_environment(folder)), here)
 
 
+def is_in_reach(file: Path, base: Path) -> bool:
+    """Whether an environment may name this file; `base` is the folder of the environment's own file.
+
+    The environment's file may come from a branch, and what it names is written to the cluster that it names. So with
+    links resolved, the file must be in the same folder or checkout (see `bridge.git.is_in_reach`).
+    """
+    try:
+        if os.path.realpath(file).startswith(os.path.join(os.path.realpath(base), "")):  # noqa: PTH118 - start-up
+            return True
+        from bridge.git import is_in_reach as is_in_checkout  # noqa: PLC0415 - start-up: most files are below `base`
+
+        return is_in_checkout(file, base)
+    except ValueError:  # a NUL byte in its name, which reading it reports
+        return True
+
+
 def is_environment_name(stem: str) -> bool:
     """Whether a file's name can be an environment's name, judging by the name only."""
     return "." not in stem and not stem.endswith(PATCH)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from bridge.config.environment import Environment
+from bridge.config.folder import is_in_reach
 from bridge.config.placeholder import Placeholder
 from bridge.config.problems import Findings
 from bridge.config.template_object import Manifest, read_manifest
@@ -47,6 +48,10 @@ def load_templates(
     manifests: dict[ObjectId, list[Manifest]] = {}
     for path in environment.templates:
         shown = environment.shown(path)
+        if read is read_text and not is_in_reach(path, environment.base):
+            what = "is outside the checkout, so a branch could read any manifest on this machine"
+            findings.within(f"template {shown}").note(what, "move it into the checkout")
+            continue
         for manifest in _manifests(path, shown, namespace, findings.within(shown), read):
             manifests.setdefault(manifest.id, []).append(manifest)
     reserved = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())

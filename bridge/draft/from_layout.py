@@ -58,7 +58,7 @@ def _patches_beside(name: str, folder: Path, root: Path, overlay: Path) -> Itera
 def _draft(name: str, folder: Path, layout: Layout, env: LayoutEnvFile, translation: Translation) -> Drafted:
     draft = _environment(name, folder, layout, env)
     keep_out(layout, draft.namespace)
-    templates = Templates(layout.objects, layout, draft.namespace)
+    templates = Templates(layout.objects, layout, draft.namespace, folder)
     wanted, asked_in_public = _asked(templates, "Secret"), _asked(templates, "ConfigMap")
     given = translation.variables.keys() | translation.expected.keys()
     to_store = {variable: None for variable in wanted if variable not in given}

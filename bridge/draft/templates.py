@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from bridge.config.folder import is_in_reach
 from bridge.config.names import is_dns_subdomain
 from bridge.config.names import shown as shown_name
 from bridge.config.placeholder import PlaceholderError, parse_text
@@ -24,6 +25,7 @@ _MIXED: Final = (
     "also has objects of other kinds",
     "keep both in sync, or move Secrets and ConfigMaps to a file of their own",
 )
+_OUTSIDE: Final = ("is outside the checkout of the environment's file", "keep both in sync")
 _KEPT_OUT: Final = ("has objects that bridge does not take over", "keep both in sync")
 _UNFIT: Final = "keep both in sync, or change the file so that `bridge check` accepts it"
 _HASHED: Final = "leave it, or replace it with a manifest with a fixed name in `resources`"
@@ -77,14 +79,15 @@ def _is_well_formed(text: str) -> bool:
 class Templates:
     """The files that can be templates, the objects that are written out, and their Secrets' texts."""
 
-    def __init__(self, objects: Sequence[Declared], layout: Layout, namespace: str | None) -> None:
-        """Judge each file, without remarks."""
+    def __init__(self, objects: Sequence[Declared], layout: Layout, namespace: str | None, folder: Path) -> None:
+        """Judge each file, without remarks; `folder` is that of the environment's file."""
         self._layout: Final = layout
         self.namespace: Final = namespace
         self.why: Final[dict[Path, tuple[str, str] | None]] = {}
         for declared in layout.objects:
             if not declared.generator and declared.file not in self.why:
-                self.why[declared.file] = self._why_not(declared.file)
+                file = declared.file
+                self.why[file] = self._why_not(file) if is_in_reach(file, folder) else _OUTSIDE
         taken = [declared for declared in objects if not declared.kept_out]
         self.objects: Final = [declared for declared in taken if not declared.deleted or self.is_template(declared)]
         self.files: Final = list(

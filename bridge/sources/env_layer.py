@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.config.environment import Environment
+from bridge.config.folder import is_in_reach
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
 from bridge.secret import SecretValue
@@ -50,7 +50,7 @@ def load_env_layer(environment: Environment, environ: Mapping[str, str]) -> EnvL
         values = {name: SecretValue(os.fsencode(text)) for name, text in environ.items()}
         return EnvLayer("the process's environment", values)
     shown = environment.shown(environment.env_file)
-    if not _is_in_reach(environment.env_file, environment.base):
+    if not is_in_reach(environment.env_file, environment.base):
         what = "is outside the checkout, so a branch could read any file's variables"
         raise ConfigError(Problem(f"env_file {shown}", what, "move it into the checkout and add it to .gitignore"))
     from bridge.config.dotenv import load_env_file  # noqa: PLC0415 - start-up: many environments have no env file
@@ -67,18 +67,6 @@ def cut_off(layer: EnvLayer) -> Iterator[Problem]:
 
     cut = {name: kind for name, kind in layer.differences.items() if kind is ReaderDifference.COMMENT}
     yield from difference_warnings(cut, layer.shown, "")
-
-
-def _is_in_reach(file: Path, base: Path) -> bool:
-    """Whether an environment may use this env file; `base` is the folder of the environment's own file."""
-    try:
-        if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(base)):
-            return True
-        from bridge.git import is_in_reach  # noqa: PLC0415 - start-up: most env files are next to the environment's file
-
-        return is_in_reach(file, base)
-    except ValueError:  # a NUL byte in its name, which reading it reports
-        return True
 
 
 def namespace_of(environment: Environment, layer: EnvLayer) -> str:

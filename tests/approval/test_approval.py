@@ -504,3 +504,29 @@ def test_plan_allows_nothing_that_sync_refuses(synced: Desk) -> None:
     assert result.status == 1
     assert "with --allow-shrink" in result.err
     assert synced.target.versions() == before
+
+
+def test_deletion_that_is_done_needs_new_plan(synced: Desk) -> None:
+    """Unlike a write, it leaves nothing behind that shows who did it."""
+    files = {"env_file": None, "sources": ["jsonfile:values.json"]}
+    synced.write("base/more.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: third}\ndata: {A: b}\n")
+    synced.environment(templates=["base/secrets.yml", "public.yaml", "base/more.yml"], **files)
+    assert synced.run("sync", "staging").status == 0
+    synced.environment(templates=["base/secrets.yml", "public.yaml"], **files)
+    planned(synced, "--prune")
+    assert sync(synced, "--prune").status == 0
+    assert synced.target.get("ConfigMap", "third") is None
+    again = sync(synced, "--prune")
+    assert again.status == 1
+    assert "ConfigMap/third" in again.err
+    planned(synced, "--prune")
+    assert sync(synced, "--prune").status == 0
+
+
+def test_restart_is_no_difference_from_plan(synced: Desk) -> None:
+    """The embedded cluster has no workloads, so the run ends after its writes."""
+    assert planned(synced)["flags"] == []
+    result = sync(synced, "--restart")
+    assert result.status == 5
+    assert "plan" not in result.err
+    assert synced.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == "CANARY-rotated"

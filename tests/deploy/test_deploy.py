@@ -387,3 +387,13 @@ def test_environment_without_secrets_gets_no_right_to_secrets(desk: Desk) -> Non
     assert [rule["resources"] for rule in rules] == [["configmaps"], ["leases"], ["events"]]
     prune = desk.objects("components/prune/kustomization.yaml")[0]["patches"][0]["patch"]
     assert [one["value"]["resources"] for one in yaml.safe_load(prune)] == [["configmaps"]]
+
+
+def test_network_policy_lets_nothing_in_and_only_dns_and_api_server_out(desk: Desk) -> None:
+    assert desk.run().status == 0
+    (policy,) = [one["spec"] for one in desk.objects("network.yaml")]
+    assert policy["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == "bridge"
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["ingress"] == []
+    out = {(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]}
+    assert out == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443)}

@@ -1,5 +1,6 @@
 """What of a build is drafted, what is left in the build, and what is told about either."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -291,6 +292,16 @@ def test_file_that_check_would_refuse_is_written_out(draft: Draft, secret: str, 
     assert what.startswith("is refused by `bridge check` (")
     assert why in what
     assert what.endswith("so it cannot be a template: staging.objects.yaml has a copy of Secret/db")
+
+
+def test_file_outside_of_checkout_is_written_out(tmp_path: Path, draft: Draft) -> None:
+    """As a template it would be refused: a branch must not name any manifest of the machine."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "config")], check=True)
+    drafted = draft({})
+    assert templates(drafted) == ["staging.objects.yaml", "staging.public.yaml"]
+    assert "Secret/db" in "".join(what for _, what, _ in told(drafted))
+    what = "is outside the checkout of the environment's file, so it cannot be a template: "
+    assert {where: what in said for where, said, _ in told(drafted)}["k8/base/secret.yaml"]
 
 
 @pytest.mark.parametrize(

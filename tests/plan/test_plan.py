@@ -1,5 +1,7 @@
 """`bridge plan`: its forms, and what it may show."""
 
+import pytest
+
 from tests.desk import Desk
 from tests.team import VALUES
 
@@ -86,3 +88,12 @@ def test_config_values_out_of_plain_files_are_shown_on_request_only(offline_desk
 def test_sync_dry_run_is_plan(offline_desk: Desk) -> None:
     assert offline_desk.run("sync", "staging", "--dry-run").out == offline_desk.run("plan", "staging").out
     assert offline_desk.target.versions() == {}
+
+
+@pytest.mark.parametrize("missing", ["values.json", "base/secrets.yml"])
+def test_without_files_or_source_there_is_no_markdown_and_log_says_why(offline_desk: Desk, missing: str) -> None:
+    (offline_desk.folder / missing).unlink()
+    result = offline_desk.run("plan", "staging", "--output", "markdown")
+    assert result.status in {1, 2}
+    assert result.out == ""
+    assert missing in result.err

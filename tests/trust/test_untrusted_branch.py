@@ -131,3 +131,50 @@ def test_env_file_elsewhere_in_checkout_is_read(desk: Desk, tmp_path: Path) -> N
     (desk.folder / ".env.k8s.staging").rename(tmp_path / "staging.env")
     desk.environment(env_file="../staging.env")
     assert desk.run("sync", "staging").status == 0
+
+
+NEIGHBOUR = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: neighbour}
+stringData: {PASSWORD: CANARY-neighbour}
+"""
+
+
+@pytest.mark.parametrize("way", ["absolute", "dots", "link", "folder"])
+@pytest.mark.parametrize("in_git", [True, False])
+def test_template_of_branch_is_in_checkout(desk: Desk, tmp_path: Path, way: str, in_git: bool) -> None:
+    """A manifest of another checkout on the machine would else go, with its plaintext values, to the branch's cluster.
+
+    Outside of git, the environment's file comes from no branch.
+    """
+    desk.canaries.add("CANARY-neighbour")
+    neighbour = tmp_path / "neighbour" / "secrets.yaml"
+    neighbour.parent.mkdir()
+    neighbour.write_text(NEIGHBOUR)
+    if in_git:
+        subprocess.run(["git", "init", "--quiet", str(desk.folder)], check=True)
+    (desk.folder / "link").symlink_to(neighbour)
+    (desk.folder / "folder").symlink_to(neighbour.parent)
+    file = {
+        "absolute": str(neighbour),
+        "dots": "../neighbour/secrets.yaml",
+        "link": "link",
+        "folder": "folder/secrets.yaml",
+    }[way]
+    desk.environment(templates=["base/secrets.yml", "base/configmap.yml", file])
+    what = "is outside the checkout, so a branch could read any manifest on this machine"
+    told = f"bridge: error: template {file}: {what}"
+    for command in ("check", "plan", "status", "sync"):
+        result = desk.run(command, "staging")
+        assert (result.status == 2) is in_git
+        assert (told in result.lines) is in_git
+    assert bool(desk.target.data("Secret", "neighbour")) is not in_git
+
+
+def test_template_elsewhere_in_checkout_is_read(desk: Desk, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (desk.folder / "base").rename(tmp_path / "base")
+    (desk.folder / "link.yml").symlink_to(tmp_path / "base" / "configmap.yml")
+    desk.environment(templates=["../base/secrets.yml", "link.yml"])
+    assert desk.run("sync", "staging").status == 0

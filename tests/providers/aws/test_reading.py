@@ -1,12 +1,14 @@
 """Secrets and parameters are read as they are, in the version that is asked for; errors say what is wrong."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
 
 from bridge.provider import Context, Denied, NotFound, ProviderError, SecretValue, Unavailable
 from bridge_providers.aws import Aws
+from tests.pages import page
 from tests.providers.aws.conftest import Account, opened
 from tests.servers.s3 import ACCESS_KEY, SECRET_KEY
 
@@ -70,7 +72,9 @@ def test_revision_of_folder_changes_with_each_parameter(account: Account) -> Non
     seen = set()
     for name, text in (("A", "1"), ("B", "1"), ("A", "2")):
         account.parameters.put_parameter(Name=f"/voice/{name}", Value=text, Type="SecureString", Overwrite=True)
-        seen.add(account.read("ssm:/voice").revision.id)
+        revision = account.read("ssm:/voice").revision
+        assert revision.order is None
+        seen.add(revision.id)
     assert len(seen) == 3
 
 
@@ -142,6 +146,21 @@ def test_rights_are_named(account: Account, monkeypatch: pytest.MonkeyPatch) -> 
     kind, problem = account.failure(NAME)
     assert kind is Denied
     assert "CANARY" not in repr(problem)
+
+
+def test_actions_of_policy_on_page_are_enough(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its actions: moto compares no resources."""
+    account.secrets.create_secret(Name=NAME, SecretString=TEXT)
+    iam = account.client("iam")
+    iam.create_user(UserName="bridge")
+    policy = json.loads(page("aws").block("aws-policy"))
+    policy["Statement"][0]["Resource"] = "*"
+    iam.put_user_policy(UserName="bridge", PolicyName="bridge", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="bridge")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    account.server.demand_keys()
+    assert account.read(NAME).revision.id
 
 
 def test_value_is_no_number_in_a_parameter(account: Account) -> None:

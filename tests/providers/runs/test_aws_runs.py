@@ -138,3 +138,14 @@ def test_trust_file_must_list_server(desk: Desk, secrets: Any, tmp_path: Path, m
     result = desk.run("plan", "staging")
     assert result.status == 1
     assert "may not get the credential aws" in result.err
+
+
+@pytest.mark.parametrize("field", ["endpoint", "endpoint_url", "address"])
+def test_section_that_names_endpoint_is_refused(desk: Desk, storage: ObjectStorage, field: str) -> None:
+    """A branch could let its own server get requests that are signed with the operator's keys."""
+    desk.environment(sources=[f"aws:{NAME}"], providers={"aws": {"region": REGION, field: "https://evil.example"}})
+    for command in ("check", "sync"):
+        result = desk.run(command, "staging")
+        assert result.status in {1, 2}
+        assert field in result.err
+    assert desk.target.get("Secret", "agent-secrets") is None

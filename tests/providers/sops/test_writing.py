@@ -10,7 +10,7 @@ import pyrage
 import pytest
 
 from bridge.provider import Conflict, Denied, Document, ProviderError, Revision, Writer
-from bridge_providers.sops import Sops
+from bridge_providers.sops import Sops, splice
 from tests.providers.sops.folder import Raw, opened, sealed
 
 TREE = {
@@ -259,6 +259,21 @@ def test_file_without_key_of_ours_or_changed_by_hand_is_not_written(desk):
     desk.edit("a.yaml", "a: ENC", "b: ENC")
     message = desk.unwritable("a.yaml", [{"a": "CANARY-2"}], revision)
     assert message == "key b does not decrypt: it was changed or moved after encryption"
+
+
+def test_change_that_reads_back_differently_is_not_written(desk, monkeypatch):
+    """The text is changed by hand, so to say: whatever comes of it must decrypt to what was meant."""
+    desk.store("a.yaml", [{"a": "CANARY-1", "b": "CANARY-2"}])
+    revision, spliced = desk.read("a.yaml").revision, splice.spliced
+
+    def wrong(data, store, opened, rule, _content, stamp):
+        return spliced(data, store, opened, rule, [sealed({"a": "CANARY-1", "b": "CANARY-other"})], stamp)
+
+    monkeypatch.setattr(splice, "spliced", wrong)
+    message = desk.unwritable("a.yaml", [{"a": "CANARY-1", "b": "CANARY-3"}], revision)
+    assert message == "bridge cannot make this change in the text of the file"
+    monkeypatch.undo()
+    desk.store("a.yaml", [{"a": "CANARY-1", "b": "CANARY-3"}], revision)
 
 
 def test_document_that_file_holds_already_is_not_written_again(desk):
