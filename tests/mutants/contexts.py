@@ -1,4 +1,4 @@
-"""A plugin of pytest: tells coverage which test runs, and keeps how long each one takes, for `tests/mutants/run.py`."""
+"""A plugin of pytest: tells coverage which test runs, and keeps its processor time, for `tests/mutants/run.py`."""
 
 import json
 import os
@@ -20,11 +20,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     measured = coverage.Coverage.current()
     assert measured is not None
     measured.switch_context(item.nodeid)
-    start = time.monotonic()
+    start = time.process_time()
     try:
         return (yield)
     finally:
-        _SECONDS[item.nodeid] = time.monotonic() - start
+        _SECONDS[item.nodeid] = time.process_time() - start
         measured.switch_context("")
 
 
@@ -35,6 +35,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Write the seconds of each test that passed."""
+    """Write the seconds of processor time of each test that passed."""
     passed = {test: seconds for test, seconds in _SECONDS.items() if test not in _NOT_PASSED}
     Path(os.environ["BRIDGE_MUTANTS_SECONDS"]).write_text(json.dumps(passed))

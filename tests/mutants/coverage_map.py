@@ -1,4 +1,4 @@
-"""Which tests run which line, and for how long: measured once for each test file, and kept until something changes."""
+"""Which tests run which line, and how long they compute: kept until a file changes."""
 
 import ast
 import hashlib
@@ -14,12 +14,13 @@ from typing import Final
 from coverage import CoverageData
 
 HERE: Final = Path(__file__).parent
+_AT_ONCE: Final = 20  # files in one run of pytest: what is measured so far is kept
 _SELECTION: Final = "not real and not slow and not wheel"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One test: how long it takes, and which lines of which modules it runs."""
+    """One test: its processor time, and which lines of which modules it runs."""
 
     test: str
     seconds: float
@@ -37,9 +38,11 @@ def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path) ->
     kept = {file: cache / f"{_digest(copy, [copy / file], shared)}.json" for file in files}
     cache.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if not kept[file].exists()]
-    if missing:
-        by_file = _run(copy, missing)
-        for file in missing:
+    for start in range(0, len(missing), _AT_ONCE):
+        sys.stderr.write(f"{len(missing) - start} test files still have to run once, to see which lines they run\n")
+        part = missing[start : start + _AT_ONCE]
+        by_file = _run(copy, part)
+        for file in part:
             kept[file].write_text(json.dumps(by_file.get(file, {})))
     return [measured for file in files for measured in _load(kept[file], modules)]
 
@@ -95,7 +98,6 @@ def _run(copy: Path, files: list[str]) -> dict[str, dict[str, object]]:
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={HERE / 'coverage.rc'}", f"--data-file={data}", "-m"]
     command += ["pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.contexts", "-m", _SELECTION]
     environ = environment(copy) | {"BRIDGE_MUTANTS_SECONDS": str(seconds)}
-    sys.stderr.write(f"running {len(files)} test files once to see which lines they run\n")
     done = subprocess.run([*command, *files], cwd=copy, env=environ, capture_output=True, text=True, check=False)
     if not seconds.exists():
         raise SystemExit(f"the tests did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

@@ -56,13 +56,21 @@ class Mutant:
         """Return the module with this edit."""
         return source[: self.start] + self.text.encode() + source[self.end :]
 
+    def compiles(self, source: bytes) -> bool:
+        """True if Python can read the module with this edit."""
+        try:
+            compile(self.apply(source), self.module, "exec", dont_inherit=True)
+        except SyntaxError:
+            return False
+        return True
+
     def rank(self, seed: int) -> str:
         """Return its place in the order from which samples are taken; edits elsewhere do not change it."""
         return hashlib.sha256(repr((seed, *self.key)).encode()).hexdigest()
 
 
 def mutants(module: str, source: bytes) -> list[Mutant]:
-    """Return each mutant of a module that compiles and differs from it, in the order of its lines."""
+    """Return each mutant of a module, in the order of its lines; see `compiles`."""
     return sorted(set(_Finder(module, source).found()))
 
 
@@ -73,7 +81,6 @@ class _Finder:
         self._module = module
         self._source = source
         self._tree = ast.parse(source)
-        self._same = ast.dump(self._tree)
         self._conditions = set(_conditions(self._tree))
         self._answers = set(_answers(self._tree))
         self._starts = [0]
@@ -88,9 +95,7 @@ class _Finder:
             return
         if isinstance(node, ast.expr | ast.stmt):
             for text in self._edits(node):
-                mutant = self._mutant(node, text, function)
-                if mutant is not None:
-                    yield mutant
+                yield self._mutant(node, text, function)
         if isinstance(node, ast.JoinedStr):
             return  # before Python 3.12, what is in it has no place in the file
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -106,18 +111,13 @@ class _Finder:
             if node in self._conditions:
                 yield _negated(node)
 
-    def _mutant(self, node: ast.expr | ast.stmt, text: str, function: str) -> Mutant | None:
+    def _mutant(self, node: ast.expr | ast.stmt, text: str, function: str) -> Mutant:
         last_line = node.end_lineno or node.lineno
         first, last = self._starts[node.lineno - 1], self._starts[last_line]
         start, end = first + node.col_offset, self._starts[last_line - 1] + (node.end_col_offset or 0)
         old = _one_line(self._source[first:last])
         new = _one_line(self._source[first:start] + text.encode() + self._source[end:last])
-        mutant = Mutant(self._module, node.lineno, start, end, text, function, old, new)
-        try:
-            different = ast.dump(ast.parse(mutant.apply(self._source))) != self._same
-        except SyntaxError:
-            return None
-        return mutant if different else None
+        return Mutant(self._module, node.lineno, start, end, text, function, old, new)
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import cache_from_source
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +34,10 @@ from tests.mutants.mutations import Mutant, mutants  # noqa: E402
 HERE: Final = Path(__file__).parent
 CACHE: Final = ROOT / ".cache" / "mutants"
 _COPIED: Final = ("bridge", "config", "providers", "tests", "pyproject.toml", "README.md", "CHANGELOG.md")
-_STARTING: Final = 30.0
-"""The seconds that pytest may take to start, however busy the machine is."""
+_STARTING: Final = 30
+"""The seconds of processor time that pytest may take to start, and then four times what its tests took."""
+_WAITING: Final = 600.0
+"""The seconds in which a run ends at the latest; a test that hangs ends earlier, by pytest's own limit."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,10 @@ def _try_room(
     stale = [key for key in listed if key[0] in sources and key not in keys]
     if stale:
         raise SystemExit("\n".join(("equivalent.toml lists what is no mutant:", *map(str, stale))))
-    chosen = sorted((one for one in everything if one.key not in listed), key=lambda one: one.rank(options.seed))
-    chosen = [one for one in chosen if not options.only or any(options.only in text for text in one.key)]
-    chosen = sorted(chosen[: options.sample or None])
+    ranked = sorted((one for one in everything if one.key not in listed), key=lambda one: one.rank(options.seed))
+    wanted = (one for one in ranked if not options.only or any(options.only in text for text in one.key))
+    tried = (one for one in wanted if one.compiles(sources[one.module]))
+    chosen = sorted(islice(tried, options.sample or None))
     paths = options.tests or room["tests"]
     measured = coverage_map.measure(copies[0], paths, set(sources), CACHE)
     free: queue.Queue[Path] = queue.Queue()
@@ -171,14 +174,14 @@ def _within(tests: list[coverage_map.Measured], budget: float) -> list[coverage_
 def _attempt(copy: Path, room: str, mutant: Mutant, source: bytes, tests: list[coverage_map.Measured]) -> Outcome:
     if not tests:
         return Outcome(room, mutant, "not covered")
-    limit = _STARTING + 4 * sum(test.seconds for test in tests)
+    seconds = _STARTING + int(4 * sum(test.seconds for test in tests))
     place = copy / mutant.module
     try:
         _replace(place, mutant.apply(source))
-        status, text = _pytest(copy, [test.test for test in tests], limit)
+        status, text = _pytest(copy, [test.test for test in tests], seconds)
     finally:
         _replace(place, source)
-    if status is None:
+    if status < 0 or "Failed: Timeout" in text:
         return Outcome(room, mutant, "timed out")
     if status == 0:
         return Outcome(room, mutant, "survived")
@@ -192,9 +195,22 @@ def _replace(place: Path, content: bytes) -> None:
     Path(cache_from_source(str(place))).unlink(missing_ok=True)
 
 
-def _pytest(copy: Path, tests: list[str], limit: float) -> tuple[int | None, str]:
-    """Run tests until one fails; the status is None if they took too long."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line"]
+def _pytest(copy: Path, tests: list[str], seconds: int) -> tuple[int, str]:
+    """Run tests until one fails; the status is negative if they took too long."""
+    command = [
+        "prlimit",
+        f"--cpu={seconds}",
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "--tb=line",
+    ]
     command.append(f"--basetemp={copy.parent / 'tmp'}")
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(
@@ -206,21 +222,18 @@ def _pytest(copy: Path, tests: list[str], limit: float) -> tuple[int | None, str
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            status: int | None = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            _end(process)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_WAITING)
+        status = _end(process)
         out.seek(0)
         return status, out.read().decode(errors="replace")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a run, with all that it started."""
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End what is left of a run, with all that it started, and return its status."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.wait()
 
 
 def _scores(outcomes: list[Outcome]) -> dict[str, dict[str, Any]]:
