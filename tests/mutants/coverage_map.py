@@ -34,7 +34,7 @@ class Measured:
 def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path) -> list[Measured]:
     """Return the tests of some files and folders; run those files that the cache does not have as they are now."""
     files = sorted({file for path in paths for file in _files(copy, path)})
-    shared = _digest(copy, [path for path in _python(copy) if not path.name.startswith("test_")])
+    shared = _digest(copy, [path for path in _python(copy) if not _is_separate(path)])
     kept = {file: cache / f"{_digest(copy, [copy / file], shared)}.json" for file in files}
     cache.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if not kept[file].exists()]
@@ -81,6 +81,11 @@ def _files(copy: Path, path: str) -> list[str]:
 
 def _python(copy: Path) -> list[Path]:
     return sorted(path for name in ("bridge", "providers", "tests") for path in (copy / name).rglob("*.py"))
+
+
+def _is_separate(path: Path) -> bool:
+    """True for a file that no test imports."""
+    return path.name.startswith("test_") or path.parent.name == "mutants"
 
 
 def _digest(copy: Path, paths: Iterable[Path], start: str = "") -> str:
