@@ -192,7 +192,7 @@ def _other_statements(node: ast.stmt, *, answers: bool) -> Iterator[str]:
     elif isinstance(node, ast.Return) and node.value is not None:
         if answers:
             yield f"return {_negated(node.value)}"
-        elif not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, bool):
+        elif not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, bool | None):
             yield "return None"
 
 
