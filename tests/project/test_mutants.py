@@ -60,6 +60,10 @@ def test_answer_is_turned_round() -> None:
     assert [one.new for one in found] == ["if (not a()):", "return False", "return (not b())"]
 
 
+def test_description_below_constant_stays() -> None:
+    assert [one.new for one in mutants("m.py", b'"""M."""\nA = 1\n"""What A is."""\n')] == ["A = 2"]
+
+
 def test_edit_is_made_at_its_place_in_bytes() -> None:
     source = 'é = "é" if a == 1 else f(é,\n  é)\n'.encode()
     edited = {one.apply(source).decode() for one in mutants("m.py", source)}
