@@ -47,8 +47,8 @@ def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path) ->
     return [measured for file in files for measured in _load(kept[file], modules)]
 
 
-def executable_lines(source: bytes) -> dict[int, int]:
-    """Return, for each line of a statement in a function, the line that coverage counts for it: its first one."""
+def first_lines(source: bytes) -> dict[int, int]:
+    """Return for each line the line that coverage counts for it: the first one of its statement."""
     found: dict[int, int] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):

@@ -28,7 +28,13 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 
-from tests.mutants import coverage_map  # noqa: E402 - as above
+from tests.mutants.coverage_map import (  # noqa: E402 - as above
+    Measured,
+    environment,
+    first_lines,
+    lines_of_functions,
+    measure,
+)
 from tests.mutants.mutations import Mutant, mutants  # noqa: E402
 
 HERE: Final = Path(__file__).parent
@@ -108,7 +114,7 @@ def _copy(tree: Path) -> Path:
 
 
 def _try_room(
-    name: str, room: dict[str, list[str]], copies: list[Path], listed: dict[Any, str], options: argparse.Namespace
+    name: str, room: dict[str, Any], copies: list[Path], listed: dict[Any, str], options: argparse.Namespace
 ) -> list[Outcome]:
     sources = {
         str(path.relative_to(ROOT)): path.read_bytes() for glob in room["modules"] for path in sorted(ROOT.glob(glob))
@@ -123,7 +129,7 @@ def _try_room(
     tried = (one for one in wanted if one.compiles(sources[one.module]))
     chosen = sorted(islice(tried, options.sample or None))
     paths = options.tests or room["tests"]
-    measured = coverage_map.measure(copies[0], paths, set(sources), CACHE)
+    measured = measure(copies[0], paths, set(sources), CACHE)
     free: queue.Queue[Path] = queue.Queue()
     for copy in copies:
         free.put(copy)
@@ -132,7 +138,7 @@ def _try_room(
         copy = free.get()
         try:
             source = sources[mutant.module]
-            tests = measured if options.tests else _covering(measured, mutant, source)
+            tests = measured if options.tests else _covering(measured, mutant, source, room)
             outcome = _attempt(copy, name, mutant, source, _within(_spread(tests), options.budget))
         finally:
             free.put(copy)
@@ -143,27 +149,24 @@ def _try_room(
         return list(pool.map(attempt, chosen))
 
 
-def _covering(measured: list[coverage_map.Measured], mutant: Mutant, source: bytes) -> list[coverage_map.Measured]:
+def _covering(measured: list[Measured], mutant: Mutant, source: bytes, room: dict[str, Any]) -> list[Measured]:
     """Return the tests that run the mutant's line; all of its module's, if it runs when the module is imported."""
-    line = coverage_map.executable_lines(source).get(mutant.line, mutant.line)
-    tests = [one for one in measured if line in one.lines.get(mutant.module, ())]
-    imported = not mutant.function or not _in_function(mutant, source)
-    return [one for one in measured if one.lines.get(mutant.module)] if imported else tests
+    started = room.get("processes", {}).get(mutant.module, ())
+    if mutant.line in lines_of_functions(source):
+        line = first_lines(source).get(mutant.line, mutant.line)
+        return [one for one in measured if line in one.lines.get(mutant.module, ()) or one.file in started]
+    return [one for one in measured if one.lines.get(mutant.module) or one.file in started]
 
 
-def _in_function(mutant: Mutant, source: bytes) -> bool:
-    return mutant.line in coverage_map.lines_of_functions(source)
-
-
-def _spread(tests: Iterable[coverage_map.Measured]) -> list[coverage_map.Measured]:
+def _spread(tests: Iterable[Measured]) -> list[Measured]:
     """Return the quickest test of each file, then the next one of each."""
-    files: dict[str, list[coverage_map.Measured]] = {}
+    files: dict[str, list[Measured]] = {}
     for test in sorted(tests, key=lambda one: one.seconds):
         files.setdefault(test.file, []).append(test)
     return [test for test in chain.from_iterable(zip_longest(*files.values())) if test is not None]
 
 
-def _within(tests: list[coverage_map.Measured], budget: float) -> list[coverage_map.Measured]:
+def _within(tests: list[Measured], budget: float) -> list[Measured]:
     spent, found = 0.0, []
     for test in tests:
         spent += test.seconds
@@ -173,7 +176,7 @@ def _within(tests: list[coverage_map.Measured], budget: float) -> list[coverage_
     return found
 
 
-def _attempt(copy: Path, room: str, mutant: Mutant, source: bytes, tests: list[coverage_map.Measured]) -> Outcome:
+def _attempt(copy: Path, room: str, mutant: Mutant, source: bytes, tests: list[Measured]) -> Outcome:
     if not tests:
         return Outcome(room, mutant, "not covered")
     seconds = _STARTING + int(4 * sum(test.seconds for test in tests))
@@ -218,7 +221,7 @@ def _pytest(copy: Path, tests: list[str], seconds: int) -> tuple[int, str]:
         process = subprocess.Popen(
             [*command, *tests],
             cwd=copy,
-            env=coverage_map.environment(copy),
+            env=environment(copy),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
