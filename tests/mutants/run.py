@@ -30,9 +30,11 @@ sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 
 from tests.mutants.coverage_map import (  # noqa: E402 - as above
     Measured,
+    defined_name,
     environment,
     first_lines,
     lines_of_functions,
+    lines_with,
     measure,
 )
 from tests.mutants.mutations import Mutant, mutants  # noqa: E402
@@ -138,7 +140,7 @@ def _try_room(
         copy = free.get()
         try:
             source = sources[mutant.module]
-            tests = measured if options.tests else _covering(measured, mutant, source, room)
+            tests = measured if options.tests else _covering(measured, mutant, sources, room)
             outcome = _attempt(copy, name, mutant, source, _within(_spread(tests), options.budget))
         finally:
             free.put(copy)
@@ -149,13 +151,19 @@ def _try_room(
         return list(pool.map(attempt, chosen))
 
 
-def _covering(measured: list[Measured], mutant: Mutant, source: bytes, room: dict[str, Any]) -> list[Measured]:
-    """Return the tests that run the mutant's line; all of its module's, if it runs when the module is imported."""
+def _covering(
+    measured: list[Measured], mutant: Mutant, sources: dict[str, bytes], room: dict[str, Any]
+) -> list[Measured]:
+    """Return the tests that run the mutant's line, or the lines that use what it defines if it runs on import."""
+    source = sources[mutant.module]
+    in_function = mutant.line in lines_of_functions(source)
+    if in_function:
+        places = {mutant.module: {first_lines(source).get(mutant.line, mutant.line)}}
+    else:
+        places = lines_with(defined_name(source, mutant.line), sources)
     started = room.get("processes", {}).get(mutant.module, ())
-    if mutant.line in lines_of_functions(source):
-        line = first_lines(source).get(mutant.line, mutant.line)
-        return [one for one in measured if line in one.lines.get(mutant.module, ()) or one.file in started]
-    return [one for one in measured if one.lines.get(mutant.module) or one.file in started]
+    tests = [one for one in measured if one.file in started or one.runs(places)]
+    return tests if tests or in_function else [one for one in measured if one.lines.get(mutant.module)]
 
 
 def _spread(tests: Iterable[Measured]) -> list[Measured]:
