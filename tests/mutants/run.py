@@ -141,7 +141,7 @@ def _try_room(
         try:
             source = sources[mutant.module]
             tests = measured if options.tests else _covering(measured, mutant, sources, room)
-            outcome = _attempt(copy, name, mutant, source, _within(_spread(tests), options.budget))
+            outcome = _attempt(copy, name, mutant, source, _within(_ordered(tests, mutant.module), options.budget))
         finally:
             free.put(copy)
         sys.stderr.write(f"{outcome.outcome:11} {mutant.module}:{mutant.line} {mutant.old}  ->  {mutant.new}\n")
@@ -166,12 +166,15 @@ def _covering(
     return tests if tests or in_function else [one for one in measured if one.lines.get(mutant.module)]
 
 
-def _spread(tests: Iterable[Measured]) -> list[Measured]:
-    """Return the quickest test of each file, then the next one of each."""
+def _ordered(tests: Iterable[Measured], module: str) -> list[Measured]:
+    """Return the tests of files with the name of the module, then the quickest of each file, then the next of each."""
+    quickest = sorted(tests, key=lambda one: one.seconds)
+    near = [one for one in quickest if Path(one.file).stem.startswith(f"test_{Path(module).stem}")]
     files: dict[str, list[Measured]] = {}
-    for test in sorted(tests, key=lambda one: one.seconds):
-        files.setdefault(test.file, []).append(test)
-    return [test for test in chain.from_iterable(zip_longest(*files.values())) if test is not None]
+    for test in quickest:
+        if test not in near:
+            files.setdefault(test.file, []).append(test)
+    return near + [test for test in chain.from_iterable(zip_longest(*files.values())) if test is not None]
 
 
 def _within(tests: list[Measured], budget: float) -> list[Measured]:
