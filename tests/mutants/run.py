@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         outcomes = [
             result for name, room in chosen.items() for result in _try_room(name, room, copies, listed, options)
         ]
+    if not outcomes:
+        raise SystemExit("no mutant is like that")
     if options.json:
         options.json.write_text(json.dumps(_report(outcomes), indent=2) + "\n")
     scores = _scores(outcomes)
@@ -130,6 +132,8 @@ def _try_room(
     wanted = (one for one in ranked if not options.only or any(options.only in text for text in one.key))
     tried = (one for one in wanted if one.compiles(sources[one.module]))
     chosen = sorted(islice(tried, options.sample or None))
+    if not chosen:
+        return []
     paths = options.tests or room["tests"]
     measured = measure(copies[0], paths, set(sources), CACHE)
     free: queue.Queue[Path] = queue.Queue()
