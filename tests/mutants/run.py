@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests for each mutant; 0 for no limit")
     parser.add_argument("--only", metavar="TEXT", help="only mutants whose module, function or changed line has TEXT")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only the mutants that survived in this --json file")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="run these tests only, whatever they cover")
     parser.add_argument("--equivalent", type=Path, default=HERE / "equivalent.toml", help=argparse.SUPPRESS)
     parser.add_argument("--fail-under", type=float, default=85.0)
@@ -103,6 +104,16 @@ def rooms() -> dict[str, Any]:
 def _listed(path: Path) -> dict[tuple[str, str, str, str], str]:
     entries = tomllib.loads(path.read_text())["equivalent"]
     return {(one["module"], one["function"], one["old"], one["new"]): one["reason"] for one in entries}
+
+
+def _survivors(path: Path) -> set[tuple[str, ...]]:
+    """Return the keys of the mutants that no test killed in an earlier run."""
+    tried = json.loads(path.read_text())["mutants"]
+    return {
+        (one["module"], one["function"], one["old"], one["new"])
+        for one in tried
+        if one["outcome"] in {"survived", "not covered"}
+    }
 
 
 def _copy(tree: Path) -> Path:
@@ -129,7 +140,12 @@ def _try_room(
     if stale:
         raise SystemExit("\n".join(("equivalent.toml lists what is no mutant:", *map(str, stale))))
     ranked = sorted((one for one in everything if one.key not in listed), key=lambda one: one.rank(options.seed))
-    wanted = (one for one in ranked if not options.only or any(options.only in text for text in one.key))
+    again = _survivors(options.again) if options.again else None
+    wanted = (
+        one
+        for one in ranked
+        if (again is None or one.key in again) and (not options.only or any(options.only in text for text in one.key))
+    )
     tried = (one for one in wanted if one.compiles(sources[one.module]))
     chosen = sorted(islice(tried, options.sample or None))
     if not chosen:

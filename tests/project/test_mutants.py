@@ -135,6 +135,13 @@ def test_listed_mutants_do_not_count_and_must_exist(project: Path) -> None:
     listed = ENTRY.format("while (n > 3):") + ENTRY.format("while n >= 4:")
     status, report = tried(project, listed, "--only", "while")
     assert (status, report["rooms"]["toy"]["score"]) == (0, 100.0)
+    earlier = {"module": "bridge/limit.py", "function": "below", "old": "return n", "new": "return None"}
+    earlier |= {"outcome": "survived"}
+    (project / "earlier.json").write_text(
+        json.dumps({"mutants": [earlier, earlier | {"old": "n -= 1", "outcome": "killed"}]})
+    )
+    _, report = tried(project, listed, "--again", str(project / "earlier.json"))
+    assert [(one["new"], one["outcome"]) for one in report["mutants"]] == [("return None", "killed")]
     with pytest.raises(SystemExit, match="no mutant is like that"):
         tried(project, listed, "--only", "unless")
     with pytest.raises(SystemExit, match="no mutant"):
