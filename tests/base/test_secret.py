@@ -38,7 +38,7 @@ SECRET = SecretValue.of(CANARY)
 def test_printing_shows_fixed_word(show: Callable[[SecretValue], str]) -> None:
     text = show(SECRET)
     assert CANARY not in text
-    assert HIDDEN in text
+    assert "<hidden>" in text
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,11 @@ def test_revealing_or_copying_operation_raises(use: Callable[[SecretValue], obje
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
+def test_refusal_says_what_values_are_not_for() -> None:
+    with pytest.raises(TypeError, match="a secret value cannot be compared, measured, copied or serialised"):
+        len(SECRET)
+
+
 def test_logging_hides_it() -> None:
     stream = io.StringIO()
     logger = logging.getLogger("test-secret")
@@ -93,3 +98,7 @@ def test_lone_surrogate_is_refused_without_its_text() -> None:
         SecretValue.of(f"{CANARY}\ud800")
     assert caught.value.__context__ is None
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_kinds_have_the_words_of_messages() -> None:
+    assert [kind.value for kind in Kind] == ["text", "number", "boolean", "null", "bytes"]

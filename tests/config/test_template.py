@@ -5,7 +5,7 @@ import pytest
 
 from bridge.config.environment import load_environment
 from bridge.config.placeholder import HINT, Placeholder
-from bridge.config.template import load_templates
+from bridge.config.template import all_uses, load_templates, use_of, uses_of
 from bridge.errors import ConfigError
 from bridge.objects import LAST_APPLIED, ObjectId
 from bridge.secret import Kind, SecretValue
@@ -173,6 +173,39 @@ def test_clashing_immutable_is_refused_with_both_places(load):
     ]
 
 
+# Which keys use a variable
+
+
+def test_uses_of_variable_are_keys_that_have_it_in_their_text(load):
+    templates = {
+        one.id: one
+        for one in load(
+            f"{SECRET}stringData: {{A: '${{X}}', B: 'a${{X}}b${{Y}}', C: c}}\n---\n{CONFIG_MAP}data: {{A: '${{Y}}'}}"
+        )
+    }
+    secret, config_map = ObjectId("Secret", "agent-secrets"), ObjectId("ConfigMap", "agent-config")
+    assert [(use.object, use.key) for use in all_uses(templates)] == [
+        (secret, "A"),
+        (secret, "B"),
+        (secret, "C"),
+        (config_map, "A"),
+    ]
+    assert [(use.object, use.key) for use in uses_of("X", templates)] == [(secret, "A"), (secret, "B")]
+    assert [(use.object, use.key) for use in uses_of("Y", templates)] == [(secret, "B"), (config_map, "A")]
+    assert uses_of("Z", templates) == []
+
+
+def test_use_is_found_by_object_and_key(load):
+    (template,) = load(f"{SECRET}stringData: {{A: '${{X}}', B: 'a${{X}}b${{Y}}', C: c}}")
+    found = [use_of(template.id, key, {template.id: template}) for key in "ABC"]
+    assert [use.variable for use in found] == ["X", None, None]
+    assert [use.names for use in found] == [{"X"}, {"X", "Y"}, set()]
+    assert found[0][:2] == (template.id, "A")
+    assert found[0].template is template.keys["A"]
+    assert use_of(template.id, "D", {template.id: template}) is None
+    assert use_of(template.id, "A", {}) is None
+
+
 # Documents that are no object bridge may write
 
 
@@ -297,6 +330,11 @@ def test_templates_without_any_object_are_refused(load):
 )
 def test_field_that_is_wrong_is_reported_with_file_and_object(load, text, place, what):
     assert refusal(lambda: load(text)) == [(f"../base/a.yml Secret/agent-secrets{place}", what)]
+
+
+def test_annotations_of_exactly_256_kib_with_their_names_are_read(load):
+    (template,) = load(SECRET.replace("}", f", annotations: {{ab: {'x' * 262_142}}}}}"))
+    assert len(template.annotations["ab"]) == 262_142
 
 
 @pytest.mark.parametrize("type_", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
@@ -425,6 +463,43 @@ def test_binary_data_takes_base64_alone(load, value):
 )
 def test_key_in_both_sections_of_document_is_refused(load, text, object_, both):
     assert (f"../base/a.yml {object_} key A", f"is in {both}") in refusal(lambda: load(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("kind: List", "write each item as a separate document"),
+        ("kind: Pod", "keep other objects out of templates"),
+        (SECRET.replace("agent-secrets", "A"), "use at most 253 characters: a to z, 0 to 9, - and ."),
+        (SECRET.replace("}", ", namespace: other}"), "remove it"),
+        (SECRET.replace("}", ", namespace: '${N}'}"), "remove it"),
+        (SECRET.replace("}", f", annotations: {{{LAST_APPLIED}: x}}}}"), "remove it"),
+        (SECRET.replace("}", ", labels: {argocd.argoproj.io/instance: x}}"), "remove it"),
+        (SECRET.replace("}", ", labels: {a: é}}"), "use at most 63 characters: letters, digits, -, _ and ."),
+        (
+            f"{SECRET}type: bootstrap.kubernetes.io/token",
+            "remove it; only Kubernetes creates Secrets of this type",
+        ),
+        (f"{SECRET}data: {{A: ''}}\nstringData: {{A: a}}", "remove one of the two"),
+        (
+            f"{SECRET}stringData: {{..a: x}}",
+            "use at most 253 letters, digits, -, _ and .; do not start with ..",
+        ),
+        (f"{SECRET}stringData: {{A: [x]}}", "write a multi-line string as a block: `KEY: |`"),
+        (f"{SECRET}stringData: {{A: 'ref+x'}}", "write a placeholder here and put the value in a source"),
+        (f"{SECRET}stringData: {{A: '${{'}}", HINT),
+        (f"{CONFIG_MAP}binaryData: {{A: x}}", "encode it with base64"),
+        (CONFIG_MAP.replace("agent-config", "bridge-voice"), "rename the ConfigMap"),
+        (
+            f"{SECRET}type: kubernetes.io/dockercfg\nstringData: {{.dockercfg: 'x${{A}}'}}",
+            "write ${A|json}",
+        ),
+    ],
+)
+def test_mistake_comes_with_what_to_do(load, text, hint):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert caught.value.problems[0].hint == hint
 
 
 # All at once
