@@ -71,7 +71,7 @@ def _recreate_dry(objects: Objects, change: Change) -> None:
     try:
         _apply(objects, change, change.live, dry_run=True)
     except Invalid as invalid:
-        if invalid.causes and not _is_fixed(invalid):
+        if not _is_fixed(invalid):
             raise
 
 
