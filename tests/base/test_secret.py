@@ -38,7 +38,7 @@ SECRET = SecretValue.of(CANARY)
 def test_printing_shows_fixed_word(show: Callable[[SecretValue], str]) -> None:
     text = show(SECRET)
     assert CANARY not in text
-    assert HIDDEN in text
+    assert "<hidden>" in text
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,11 @@ def test_revealing_or_copying_operation_raises(use: Callable[[SecretValue], obje
     with pytest.raises(TypeError) as caught:
         use(SECRET)
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_refusal_says_what_values_are_not_for() -> None:
+    with pytest.raises(TypeError, match="a secret value cannot be compared, measured, copied or serialised"):
+        len(SECRET)
 
 
 def test_logging_hides_it() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
+from bridge.config.placeholder import Placeholder, PlaceholderError, has_placeholder, parse_text
 from tests.canary import CANARY, assert_clean
 
 
@@ -75,6 +75,24 @@ def test_malformed_placeholder_is_refused_with_its_position(text, position):
     with pytest.raises(PlaceholderError, match=f"^malformed placeholder at character {position + 1}$") as caught:
         parse_text(text)
     assert caught.value.position == position
+
+
+@pytest.mark.parametrize(
+    ("text", "has_one"),
+    [
+        ("${A}", True),
+        ("a ${A:-b} c", True),
+        ("${A ${B}", True),
+        ("$${A} ${B}", True),
+        ("$${A}", False),
+        ("${A", False),
+        ("${A.B}", False),
+        ("$A", False),
+        ("", False),
+    ],
+)
+def test_only_well_formed_placeholder_counts_in_text_of_another_tool(text, has_one):
+    assert has_placeholder(text) is has_one
 
 
 def test_refusal_holds_no_piece_of_text():

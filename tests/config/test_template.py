@@ -299,6 +299,11 @@ def test_field_that_is_wrong_is_reported_with_file_and_object(load, text, place,
     assert refusal(lambda: load(text)) == [(f"../base/a.yml Secret/agent-secrets{place}", what)]
 
 
+def test_annotations_of_exactly_256_kib_with_their_names_are_read(load):
+    (template,) = load(SECRET.replace("}", f", annotations: {{ab: {'x' * 262_142}}}}}"))
+    assert len(template.annotations["ab"]) == 262_142
+
+
 @pytest.mark.parametrize("type_", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
 def test_types_that_control_plane_makes_are_refused(load, type_):
     assert refusal(lambda: load(f"{SECRET}type: {type_}")) == [
@@ -425,6 +430,43 @@ def test_binary_data_takes_base64_alone(load, value):
 )
 def test_key_in_both_sections_of_document_is_refused(load, text, object_, both):
     assert (f"../base/a.yml {object_} key A", f"is in {both}") in refusal(lambda: load(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("kind: List", "write each item as a separate document"),
+        ("kind: Pod", "keep other objects out of templates"),
+        (SECRET.replace("agent-secrets", "A"), "use at most 253 characters: a to z, 0 to 9, - and ."),
+        (SECRET.replace("}", ", namespace: other}"), "remove it"),
+        (SECRET.replace("}", ", namespace: '${N}'}"), "remove it"),
+        (SECRET.replace("}", f", annotations: {{{LAST_APPLIED}: x}}}}"), "remove it"),
+        (SECRET.replace("}", ", labels: {argocd.argoproj.io/instance: x}}"), "remove it"),
+        (SECRET.replace("}", ", labels: {a: é}}"), "use at most 63 characters: letters, digits, -, _ and ."),
+        (
+            f"{SECRET}type: bootstrap.kubernetes.io/token",
+            "remove it; only Kubernetes creates Secrets of this type",
+        ),
+        (f"{SECRET}data: {{A: ''}}\nstringData: {{A: a}}", "remove one of the two"),
+        (
+            f"{SECRET}stringData: {{..a: x}}",
+            "use at most 253 letters, digits, -, _ and .; do not start with ..",
+        ),
+        (f"{SECRET}stringData: {{A: [x]}}", "write a multi-line string as a block: `KEY: |`"),
+        (f"{SECRET}stringData: {{A: 'ref+x'}}", "write a placeholder here and put the value in a source"),
+        (f"{SECRET}stringData: {{A: '${{'}}", HINT),
+        (f"{CONFIG_MAP}binaryData: {{A: x}}", "encode it with base64"),
+        (CONFIG_MAP.replace("agent-config", "bridge-voice"), "rename the ConfigMap"),
+        (
+            f"{SECRET}type: kubernetes.io/dockercfg\nstringData: {{.dockercfg: 'x${{A}}'}}",
+            "write ${A|json}",
+        ),
+    ],
+)
+def test_mistake_comes_with_what_to_do(load, text, hint):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert caught.value.problems[0].hint == hint
 
 
 # All at once

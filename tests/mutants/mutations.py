@@ -125,10 +125,7 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
         if name in _NOT_RUN or (name == "keywords" and isinstance(node, ast.ClassDef)):
             continue
-        for number, child in enumerate(value if isinstance(value, list) else [value]):
-            docstring = name == "body" and number == 0 and _is_docstring(child)
-            if isinstance(child, ast.AST) and not docstring:
-                yield child
+        yield from (child for child in (value if isinstance(value, list) else [value]) if isinstance(child, ast.AST))
 
 
 def _conditions(tree: ast.AST) -> Iterator[ast.AST]:
@@ -186,13 +183,12 @@ def _other_statements(node: ast.stmt, *, answers: bool) -> Iterator[str]:
     """Yield what a statement may become: nothing, or a return without its value."""
     targets = node.targets if isinstance(node, ast.Assign) else []
     stores = any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets)
-    calls = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
-    if stores or calls or isinstance(node, ast.AugAssign | ast.Raise | ast.Continue | ast.Break | ast.Delete):
+    if stores or isinstance(node, ast.Expr | ast.AugAssign | ast.Raise | ast.Continue | ast.Break | ast.Delete):
         yield "pass"
     elif isinstance(node, ast.Return) and node.value is not None:
         if answers:
             yield f"return {_negated(node.value)}"
-        elif not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, bool):
+        elif not isinstance(node.value, ast.Constant) or not isinstance(node.value.value, bool | None):
             yield "return None"
 
 
@@ -208,12 +204,10 @@ def _one_line(source: bytes) -> str:
     return " ".join(source.decode(errors="replace").split())
 
 
-def _is_docstring(node: object) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
 def _is_left_out(node: ast.AST) -> bool:
-    """True for what only type checkers read, imports, and names with underscores such as `__slots__`."""
+    """True for docstrings, what only type checkers read, imports, and names with underscores such as `__slots__`."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.Subscript):
         return isinstance(node.value, ast.Name) and node.value.id == "Literal"
     if isinstance(node, ast.If):

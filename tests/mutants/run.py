@@ -57,11 +57,13 @@ class Outcome:
 def main(arguments: list[str] | None = None) -> int:
     """Try a sample of each room; return 1 if the score of a room is below the limit."""
     options = _parser().parse_args(arguments)
-    rooms = {name: tables for name, tables in _rooms().items() if not options.room or name in options.room}
+    chosen = {name: tables for name, tables in rooms().items() if not options.room or name in options.room}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [_copy(Path(folder, str(number), "tree")) for number in range(options.jobs)]
         listed = _listed(options.equivalent)
-        outcomes = [result for name, room in rooms.items() for result in _try_room(name, room, copies, listed, options)]
+        outcomes = [
+            result for name, room in chosen.items() for result in _try_room(name, room, copies, listed, options)
+        ]
     if options.json:
         options.json.write_text(json.dumps(_report(outcomes), indent=2) + "\n")
     scores = _scores(outcomes)
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Mutation testing.")
-    parser.add_argument("--room", action="append", choices=sorted(_rooms()), help="repeatable; all if left out")
+    parser.add_argument("--room", action="append", choices=sorted(rooms()), help="repeatable; all if left out")
     parser.add_argument("--sample", type=int, default=60, help="mutants of each room; 0 for all of them")
     parser.add_argument("--seed", type=int, default=1, help="another seed is another sample")
     parser.add_argument("--jobs", type=int, default=1)
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rooms() -> dict[str, Any]:
+def rooms() -> dict[str, Any]:
     return tomllib.loads((HERE / "rooms.toml").read_text())
 
 

@@ -87,3 +87,25 @@ def test_tls_key_that_is_no_pem_is_refused(value):
     ]
     assert problems(SSH, **{"ssh-privatekey": value}) == []  # PuTTY has a form of its own
     assert problems("Opaque", **{"tls.key": value}) == []
+
+
+def test_what_to_do_is_said() -> None:
+    entries = {"tls.crt": b"x" * 2_000_000, "tls.key": ESCAPED}
+    keys = {key: Entry(SecretValue(value), Origin(Layer.SOURCE, "x")) for key, value in entries.items()}
+    hints = [one.hint for one in over_limits(Desired(ObjectId("Secret", "x"), keys, TLS))]
+    lines = "use real line breaks; in an env file, put the value in double quotes, which expand `\\n`"
+    assert hints == ["split the object", "", lines]
+
+
+def test_values_of_object_have_exactly_kubernetes_limit() -> None:
+    assert problems("Opaque", a=b"x" * 1_000_000, b=b"y" * 48_576) == []
+    assert problems("Opaque", a=b"x" * 1_000_000, b=b"y" * 48_577) == [
+        "Secret/x: its values have 1048577 bytes; Kubernetes allows 1048576"
+    ]
+
+
+@pytest.mark.parametrize(("length", "size"), [(262_142, None), (262_143, 262_145)])
+def test_annotations_have_exactly_kubernetes_limit_in_bytes_with_their_names(length: int, size: int | None) -> None:
+    desired = Desired(ObjectId("ConfigMap", "x"), {}, annotations={"é": "x" * length})
+    told = [] if size is None else [f"ConfigMap/x: its annotations have {size} bytes; Kubernetes allows 262144"]
+    assert [str(one) for one in over_limits(desired)] == told

@@ -42,6 +42,17 @@ def test_older_of_store_and_cluster_counts(stored: str, exact: bool, changed: st
     assert (age.seconds, age.at_least, age.overdue) == (days * DAY, at_least, days > 90)
 
 
+def test_time_of_value_is_not_exact_unless_that_is_said() -> None:
+    (age,) = ages([StoredValue("A", ID, "A", LIMIT, NEW)], None, NOW)
+    assert (age.seconds, age.at_least) == (5 * DAY, True)
+
+
+@pytest.mark.parametrize(("time", "ahead"), [("2026-11-29T12:01:00Z", 0), ("2026-11-29T12:01:01Z", 61)])
+def test_time_in_future_is_reported_after_a_minute_and_counts_as_now(time: str, ahead: int) -> None:
+    age = measured(None, time)
+    assert (age.seconds, age.ahead) == (0, ahead)
+
+
 def test_write_that_may_not_have_happened_says_nothing() -> None:
     assert measured(in_sync(OLD, begun=OLD)).seconds is None
     pending = Memory({ID: ObjectMemory("uid", {"A": KeyMemory(SOURCE, OLD, pending=True)})})
