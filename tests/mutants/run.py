@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 
 from tests.mutants import coverage_map  # noqa: E402 - as above
+from tests.mutants.coverage_map import SELECTION  # noqa: E402
 from tests.mutants.mutations import Mutant, mutants  # noqa: E402
 
 HERE: Final = Path(__file__).parent
@@ -108,7 +109,7 @@ def _copy(tree: Path) -> Path:
 
 
 def _try_room(
-    name: str, room: dict[str, list[str]], copies: list[Path], listed: dict[Any, str], options: argparse.Namespace
+    name: str, room: dict[str, Any], copies: list[Path], listed: dict[Any, str], options: argparse.Namespace
 ) -> list[Outcome]:
     sources = {
         str(path.relative_to(ROOT)): path.read_bytes() for glob in room["modules"] for path in sorted(ROOT.glob(glob))
@@ -123,7 +124,7 @@ def _try_room(
     tried = (one for one in wanted if one.compiles(sources[one.module]))
     chosen = sorted(islice(tried, options.sample or None))
     paths = options.tests or room["tests"]
-    measured = coverage_map.measure(copies[0], paths, set(sources), CACHE)
+    measured = coverage_map.measure(copies[0], paths, set(sources), CACHE, room.get("select", SELECTION))
     free: queue.Queue[Path] = queue.Queue()
     for copy in copies:
         free.put(copy)
