@@ -138,6 +138,8 @@ def test_second_attempt_that_finds_newer_object_stays_in_doubt() -> None:
     assert type(result) is Stopped
     result, _ = send(change(OLD, A="2"), drop, reply(200, OLD), status(403, "Forbidden"))
     assert type(result) is Stopped
+    assert "may or may not have been made" in str(result.problems[0])
+    assert 'forbids "patch"' in str(result.problems[1])
 
 
 def test_creation_with_lost_answer_is_retried_only_if_missing() -> None:
