@@ -399,6 +399,33 @@ def test_lease_that_another_run_has_taken_is_not_taken_as_it_was_read(
     assert spec(target)["holderIdentity"] == two.holder
 
 
+def test_lease_that_was_taken_and_lost_is_waited_for(lease_of: Open, target: Target, clock: Clock) -> None:
+    one = lease_of()
+    one.version()
+    assert one.take()
+    one.acquire(0)
+    overwrite(target, holderIdentity="another")
+    clock.now += module.RENEWAL
+    with pytest.raises(Unavailable, match="another run is writing: another holds it"):
+        one.acquire(0)
+
+
+def test_lease_that_was_taken_and_cannot_be_renewed_is_not_kept(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.version()
+    assert one.take()
+
+    def fail(*_: Any, **__: Any) -> dict[str, Any]:
+        raise Unavailable(Problem("x", "no answer"))
+
+    monkeypatch.setattr(one._api, "request", fail)
+    clock.now += module.DURATION
+    with pytest.raises(Unavailable, match="no answer"):
+        one.acquire(0)
+
+
 def test_version_before_acquire_is_recorded(lease_of: Open) -> None:
     one, two = lease_of(), lease_of()
     assert one.version() == ""

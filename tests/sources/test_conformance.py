@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from bridge.provider import Document, Problem, Revision, SecretValue
-from bridge.sources.conformance import BAD_KEY, BAD_NODE, BAD_REVISION, BAD_WARNINGS, NO_DOCUMENT, breach
+from bridge.sources.conformance import (
+    BAD_KEY,
+    BAD_NODE,
+    BAD_REVISION,
+    BAD_SHA256,
+    BAD_TIME,
+    BAD_WARNINGS,
+    NO_DOCUMENT,
+    breach,
+)
 
 ONE = Revision("1")
 LEAF = SecretValue(b"CANARY")
@@ -26,6 +35,7 @@ LOOP["b"] = [LOOP, LOOP]
 )
 def test_good_documents(content):
     assert breach(Document(content, ONE, (Problem("", "old"),))) is None
+    assert breach(Document(content, ONE, whole=LEAF, sha256="0" * 64, time="2026-11-25T10:00:00Z")) is None
 
 
 @pytest.mark.parametrize(
@@ -48,6 +58,13 @@ def test_good_documents(content):
         (Document(LEAF, Revision(3)), BAD_REVISION),
         (Document(LEAF, ONE, ("CANARY",)), BAD_WARNINGS),
         (Document(LEAF, ONE, None), BAD_WARNINGS),
+        (Document(LEAF, ONE, sha256="CANARY"), BAD_SHA256),
+        (Document(LEAF, ONE, sha256="A" * 64), BAD_SHA256),
+        (Document(LEAF, ONE, sha256="a" * 65), BAD_SHA256),
+        (Document(LEAF, ONE, sha256=None), BAD_SHA256),
+        (Document(LEAF, ONE, sha256=b"a" * 64), BAD_SHA256),
+        (Document(LEAF, ONE, time=None), BAD_TIME),
+        (Document(LEAF, ONE, time=3), BAD_TIME),
     ],
 )
 def test_bad_documents(answer, what):
