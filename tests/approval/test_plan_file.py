@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridge.plan.approved import moment
+from bridge.plan.approved import ApprovedPlan, EnvironmentRecord, ObjectRecord, SourceRecord, moment
+from bridge.plan.approved_file import ApprovedPlanError, decode, encode
 from bridge.plan.change_times import FORMAT
 from bridge.report import plan_file
 from tests.approval.approvals import USUAL, approvable, content, edited, file_of, planned, sha256, sync
@@ -388,3 +391,67 @@ def test_plan_in_folder_of_another_checkout_is_the_same(desk: Desk, tmp_path: Pa
     desk.folder.rename(other)
     desk.folder.symlink_to(other)
     assert sync(desk).status == 0
+
+
+def record() -> dict[str, Any]:
+    source = SourceRecord({"path": "a"}, ("https://vault.internal",), "3", 3, "kv", "0" * 64)
+    change = ObjectRecord("0a-1", "update", {"key A": "change", "type": "change"})
+    one = EnvironmentRecord("x", "voice", "0a-1", "https://a:6443", {"a.yaml": "0" * 64}, {"s:a": source}, {})
+    one = one._replace(objects={"Secret/a": change})
+    plan = ApprovedPlan("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", ("--prune",), {"staging": one})
+    return json.loads(encode(plan))
+
+
+@pytest.mark.parametrize(
+    ("path", "bad", "where"),
+    [
+        ("id", "A b", ".id"),
+        ("namespace", "A b", ".namespace"),
+        ("namespace_uid", "a/b", ".namespace_uid"),
+        ("namespace_uid", "a" * 65, ".namespace_uid"),
+        ("server", "https://user@a", ".server"),
+        ("server", "a", ".server"),
+        ("files", {"a.yaml": "0" * 63}, ".files"),
+        ("files", {"a\n": "0" * 64}, ".files"),
+        ("files", {"a" * 2001: "0" * 64}, ".files"),
+        ("files", [], ".files"),
+        ("sources s:a location", {"path": 1}, ".sources"),
+        ("sources s:a addresses", [1], ".sources"),
+        ("sources s:a revision", None, ".sources"),
+        ("sources s:a order", "3", ".sources"),
+        ("sources s:a order", 1.5, ".sources"),
+        ("sources s:a series", 1, ".sources"),
+        ("sources s:a sha256", "0", ".sources"),
+        ("objects Secret/a uid", "a b", ".objects"),
+        ("objects Secret/a action", "destroy", ".objects"),
+        ("objects Secret/a fields", {"key a b": "change"}, ".objects"),
+        ("objects Secret/a fields", {"label -": "change"}, ".objects"),
+        ("objects Secret/a fields", {"data": "change"}, ".objects"),
+        ("objects Secret/a fields", {"key A": "CANARY"}, ".objects"),
+        ("objects Secret/a fields", {"key A": "change, "}, ".objects"),
+    ],
+)
+def test_invalid_entry_is_named_by_its_place(path: str, bad: object, where: str) -> None:
+    document = record()
+    assert json.loads(encode(decode(json.dumps(document).encode()))) == document
+    *parents, last = ["environments", "staging", *path.split()]
+    node = document
+    for name in parents:
+        node = node[name]
+    node[last] = bad
+    with pytest.raises(ApprovedPlanError, match=rf"^invalid entry in environments{re.escape(where)}$"):
+        decode(json.dumps(document).encode())
+
+
+def test_object_with_wrong_fields_is_named_by_its_place() -> None:
+    document = record()
+    del document["environments"]["staging"]["sources"]["s:a"]["series"]
+    names = "location, addresses, revision, order, series, sha256"
+    with pytest.raises(ApprovedPlanError, match=f"^environments.sources must be an object with {names} and nothing"):
+        decode(json.dumps(document).encode())
+
+
+def test_list_that_is_none_is_named_by_its_place() -> None:
+    document = record() | {"flags": "--prune"}
+    with pytest.raises(ApprovedPlanError, match=r"^flags must be a list$"):
+        decode(json.dumps(document).encode())

@@ -98,3 +98,7 @@ def test_lone_surrogate_is_refused_without_its_text() -> None:
         SecretValue.of(f"{CANARY}\ud800")
     assert caught.value.__context__ is None
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_kinds_have_the_words_of_messages() -> None:
+    assert [kind.value for kind in Kind] == ["text", "number", "boolean", "null", "bytes"]

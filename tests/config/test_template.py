@@ -5,7 +5,7 @@ import pytest
 
 from bridge.config.environment import load_environment
 from bridge.config.placeholder import HINT, Placeholder
-from bridge.config.template import load_templates
+from bridge.config.template import all_uses, load_templates, use_of, uses_of
 from bridge.errors import ConfigError
 from bridge.objects import LAST_APPLIED, ObjectId
 from bridge.secret import Kind, SecretValue
@@ -171,6 +171,39 @@ def test_clashing_immutable_is_refused_with_both_places(load):
             "conflicting values of immutable: line 6 differs from ../base/a.yml line 1",
         )
     ]
+
+
+# Which keys use a variable
+
+
+def test_uses_of_variable_are_keys_that_have_it_in_their_text(load):
+    templates = {
+        one.id: one
+        for one in load(
+            f"{SECRET}stringData: {{A: '${{X}}', B: 'a${{X}}b${{Y}}', C: c}}\n---\n{CONFIG_MAP}data: {{A: '${{Y}}'}}"
+        )
+    }
+    secret, config_map = ObjectId("Secret", "agent-secrets"), ObjectId("ConfigMap", "agent-config")
+    assert [(use.object, use.key) for use in all_uses(templates)] == [
+        (secret, "A"),
+        (secret, "B"),
+        (secret, "C"),
+        (config_map, "A"),
+    ]
+    assert [(use.object, use.key) for use in uses_of("X", templates)] == [(secret, "A"), (secret, "B")]
+    assert [(use.object, use.key) for use in uses_of("Y", templates)] == [(secret, "B"), (config_map, "A")]
+    assert uses_of("Z", templates) == []
+
+
+def test_use_is_found_by_object_and_key(load):
+    (template,) = load(f"{SECRET}stringData: {{A: '${{X}}', B: 'a${{X}}b${{Y}}', C: c}}")
+    found = [use_of(template.id, key, {template.id: template}) for key in "ABC"]
+    assert [use.variable for use in found] == ["X", None, None]
+    assert [use.names for use in found] == [{"X"}, {"X", "Y"}, set()]
+    assert found[0][:2] == (template.id, "A")
+    assert found[0].template is template.keys["A"]
+    assert use_of(template.id, "D", {template.id: template}) is None
+    assert use_of(template.id, "A", {}) is None
 
 
 # Documents that are no object bridge may write

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,12 +19,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     measured = coverage.Coverage.current()
     assert measured is not None
     measured.switch_context(item.nodeid)
-    start = time.process_time()
+    start = _spent()
     try:
         return (yield)
     finally:
-        _SECONDS[item.nodeid] = time.process_time() - start
+        _SECONDS[item.nodeid] = _spent() - start
         measured.switch_context("")
+
+
+def _spent() -> float:
+    """Return the processor time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -31,6 +32,10 @@ class Measured:
     def file(self) -> str:
         return self.test.partition("::")[0]
 
+    def runs(self, places: dict[str, set[int]]) -> bool:
+        """True if the test runs one of these lines."""
+        return any(not numbers.isdisjoint(self.lines.get(module, ())) for module, numbers in places.items())
+
 
 def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path, select: str) -> list[Measured]:
     """Return the tests of some files and folders; run those files that the cache does not have as they are now."""
@@ -48,8 +53,8 @@ def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path, se
     return [measured for file in files for measured in _load(kept[file], modules)]
 
 
-def executable_lines(source: bytes) -> dict[int, int]:
-    """Return, for each line of a statement in a function, the line that coverage counts for it: its first one."""
+def first_lines(source: bytes) -> dict[int, int]:
+    """Return for each line the line that coverage counts for it: the first one of its statement."""
     found: dict[int, int] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
@@ -64,6 +69,27 @@ def lines_of_functions(source: bytes) -> set[int]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found |= {line for part in node.body for line in range(part.lineno, (part.end_lineno or 0) + 1)}
+    return found
+
+
+def defined_name(source: bytes, line: int) -> str:
+    """Return the constant or field that a line outside of functions is a part of, or "" if it is no definition."""
+    found = ""
+    for node in ast.walk(ast.parse(source)):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or 0):
+            found = next((target.id for target in targets if isinstance(target, ast.Name)), found)
+    return found
+
+
+def lines_with(name: str, sources: dict[str, bytes]) -> dict[str, set[int]]:
+    """Return for each module the lines with a name, as coverage counts them."""
+    word = re.compile(rf"\b{re.escape(name)}\b".encode())
+    found: dict[str, set[int]] = {}
+    for module, source in sources.items():
+        first = first_lines(source)
+        numbers = {number for number, text in enumerate(source.splitlines(), 1) if name and word.search(text)}
+        found[module] = {first.get(number, number) for number in numbers} & lines_of_functions(source)
     return found
 
 

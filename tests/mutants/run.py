@@ -28,8 +28,16 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 
-from tests.mutants import coverage_map  # noqa: E402 - as above
-from tests.mutants.coverage_map import SELECTION  # noqa: E402
+from tests.mutants.coverage_map import (  # noqa: E402 - as above
+    SELECTION,
+    Measured,
+    defined_name,
+    environment,
+    first_lines,
+    lines_of_functions,
+    lines_with,
+    measure,
+)
 from tests.mutants.mutations import Mutant, mutants  # noqa: E402
 
 HERE: Final = Path(__file__).parent
@@ -65,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         outcomes = [
             result for name, room in chosen.items() for result in _try_room(name, room, copies, listed, options)
         ]
+    if not outcomes:
+        raise SystemExit("no mutant is like that")
     if options.json:
         options.json.write_text(json.dumps(_report(outcomes), indent=2) + "\n")
     scores = _scores(outcomes)
@@ -80,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests for each mutant; 0 for no limit")
     parser.add_argument("--only", metavar="TEXT", help="only mutants whose module, function or changed line has TEXT")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only the mutants that survived in this --json file")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="run these tests only, whatever they cover")
     parser.add_argument("--equivalent", type=Path, default=HERE / "equivalent.toml", help=argparse.SUPPRESS)
     parser.add_argument("--fail-under", type=float, default=85.0)
@@ -94,6 +105,16 @@ def rooms() -> dict[str, Any]:
 def _listed(path: Path) -> dict[tuple[str, str, str, str], str]:
     entries = tomllib.loads(path.read_text())["equivalent"]
     return {(one["module"], one["function"], one["old"], one["new"]): one["reason"] for one in entries}
+
+
+def _survivors(path: Path) -> set[tuple[str, ...]]:
+    """Return the keys of the mutants that no test killed in an earlier run."""
+    tried = json.loads(path.read_text())["mutants"]
+    return {
+        (one["module"], one["function"], one["old"], one["new"])
+        for one in tried
+        if one["outcome"] in {"survived", "not covered"}
+    }
 
 
 def _copy(tree: Path) -> Path:
@@ -120,11 +141,18 @@ def _try_room(
     if stale:
         raise SystemExit("\n".join(("equivalent.toml lists what is no mutant:", *map(str, stale))))
     ranked = sorted((one for one in everything if one.key not in listed), key=lambda one: one.rank(options.seed))
-    wanted = (one for one in ranked if not options.only or any(options.only in text for text in one.key))
+    again = _survivors(options.again) if options.again else None
+    wanted = (
+        one
+        for one in ranked
+        if (again is None or one.key in again) and (not options.only or any(options.only in text for text in one.key))
+    )
     tried = (one for one in wanted if one.compiles(sources[one.module]))
     chosen = sorted(islice(tried, options.sample or None))
+    if not chosen:
+        return []
     paths = options.tests or room["tests"]
-    measured = coverage_map.measure(copies[0], paths, set(sources), CACHE, room.get("select", SELECTION))
+    measured = measure(copies[0], paths, set(sources), CACHE, room.get("select", SELECTION))
     free: queue.Queue[Path] = queue.Queue()
     for copy in copies:
         free.put(copy)
@@ -133,8 +161,8 @@ def _try_room(
         copy = free.get()
         try:
             source = sources[mutant.module]
-            tests = measured if options.tests else _covering(measured, mutant, source)
-            outcome = _attempt(copy, name, mutant, source, _within(_spread(tests), options.budget))
+            tests = measured if options.tests else _covering(measured, mutant, sources, room)
+            outcome = _attempt(copy, name, mutant, source, _within(_ordered(tests, mutant.module), options.budget))
         finally:
             free.put(copy)
         sys.stderr.write(f"{outcome.outcome:11} {mutant.module}:{mutant.line} {mutant.old}  ->  {mutant.new}\n")
@@ -144,27 +172,33 @@ def _try_room(
         return list(pool.map(attempt, chosen))
 
 
-def _covering(measured: list[coverage_map.Measured], mutant: Mutant, source: bytes) -> list[coverage_map.Measured]:
-    """Return the tests that run the mutant's line; all of its module's, if it runs when the module is imported."""
-    line = coverage_map.executable_lines(source).get(mutant.line, mutant.line)
-    tests = [one for one in measured if line in one.lines.get(mutant.module, ())]
-    imported = not mutant.function or not _in_function(mutant, source)
-    return [one for one in measured if one.lines.get(mutant.module)] if imported else tests
+def _covering(
+    measured: list[Measured], mutant: Mutant, sources: dict[str, bytes], room: dict[str, Any]
+) -> list[Measured]:
+    """Return the tests that run the mutant's line, or the lines that use what it defines if it runs on import."""
+    source = sources[mutant.module]
+    in_function = mutant.line in lines_of_functions(source)
+    if in_function:
+        places = {mutant.module: {first_lines(source).get(mutant.line, mutant.line)}}
+    else:
+        places = lines_with(defined_name(source, mutant.line), sources)
+    started = room.get("processes", {}).get(mutant.module, ())
+    tests = [one for one in measured if one.file in started or one.runs(places)]
+    return tests if tests or in_function else [one for one in measured if one.lines.get(mutant.module)]
 
 
-def _in_function(mutant: Mutant, source: bytes) -> bool:
-    return mutant.line in coverage_map.lines_of_functions(source)
+def _ordered(tests: Iterable[Measured], module: str) -> list[Measured]:
+    """Return the tests of files with the name of the module, then the quickest of each file, then the next of each."""
+    quickest = sorted(tests, key=lambda one: one.seconds)
+    near = [one for one in quickest if Path(one.file).stem.startswith(f"test_{Path(module).stem}")]
+    files: dict[str, list[Measured]] = {}
+    for test in quickest:
+        if test not in near:
+            files.setdefault(test.file, []).append(test)
+    return near + [test for test in chain.from_iterable(zip_longest(*files.values())) if test is not None]
 
 
-def _spread(tests: Iterable[coverage_map.Measured]) -> list[coverage_map.Measured]:
-    """Return the quickest test of each file, then the next one of each."""
-    files: dict[str, list[coverage_map.Measured]] = {}
-    for test in sorted(tests, key=lambda one: one.seconds):
-        files.setdefault(test.file, []).append(test)
-    return [test for test in chain.from_iterable(zip_longest(*files.values())) if test is not None]
-
-
-def _within(tests: list[coverage_map.Measured], budget: float) -> list[coverage_map.Measured]:
+def _within(tests: list[Measured], budget: float) -> list[Measured]:
     spent, found = 0.0, []
     for test in tests:
         spent += test.seconds
@@ -174,7 +208,7 @@ def _within(tests: list[coverage_map.Measured], budget: float) -> list[coverage_
     return found
 
 
-def _attempt(copy: Path, room: str, mutant: Mutant, source: bytes, tests: list[coverage_map.Measured]) -> Outcome:
+def _attempt(copy: Path, room: str, mutant: Mutant, source: bytes, tests: list[Measured]) -> Outcome:
     if not tests:
         return Outcome(room, mutant, "not covered")
     seconds = _STARTING + int(4 * sum(test.seconds for test in tests))
@@ -219,7 +253,7 @@ def _pytest(copy: Path, tests: list[str], seconds: int) -> tuple[int, str]:
         process = subprocess.Popen(
             [*command, *tests],
             cwd=copy,
-            env=coverage_map.environment(copy),
+            env=environment(copy),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -100,3 +100,10 @@ def test_lost_memory_is_rebuilt_from_what_our_manager_still_owns() -> None:
     foreign = Live(ObjectId("Secret", "b"), "uid", "1", data, (theirs,))
     memory = rebuilt([live, foreign], OURS, "why")
     assert memory == Memory({live.id: ObjectMemory("uid", {"A": KeyMemory(None, "then")}, labels=("l",))}, lost="why")
+
+
+def test_object_of_unknown_history_has_no_times_and_nothing_but_its_keys() -> None:
+    memory = ObjectMemory("uid", {"A": KeyMemory(None, "then")})
+    assert memory.times == {"then"}
+    assert memory[2:] == ((), (), False, "", "", "", "")
+    assert not memory.keys["A"].pending

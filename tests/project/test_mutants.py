@@ -73,22 +73,23 @@ def test_edit_is_made_at_its_place_in_bytes() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A product of one function, one of whose three edits its test does not notice."""
+    """A product of one function, half of whose edits its test does not notice; one of the others never ends."""
     (tmp_path / "bridge").mkdir()
     (tmp_path / "bridge" / "__init__.py").write_text("")
-    (tmp_path / "bridge" / "limit.py").write_text("def over(n):\n    while n >= 3:\n        n -= 1\n        return n\n")
+    (tmp_path / "bridge" / "limit.py").write_text("def below(n):\n    while n >= 3:\n        n -= 1\n    return n\n")
     plugin = tmp_path / "tests" / "mutants"
     plugin.mkdir(parents=True)
     for name in ("__init__.py", "mutants/__init__.py"):
         (tmp_path / "tests" / name).write_text("")
     (plugin / "contexts.py").write_text((run.HERE / "contexts.py").read_text())
     (tmp_path / "tests" / "test_limit.py").write_text(
-        "from bridge.limit import over\n\n\ndef test_over():\n    assert over(5) == 4\n    assert over(1) is None\n"
+        "from bridge.limit import below\n\n\ndef test_below():\n    assert below(5) < 4\n"
     )
     markers = '["real: x", "slow: x", "wheel: x"]'
     (tmp_path / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\nmarkers = {markers}\n")
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "CACHE", tmp_path / ".cache")
+    monkeypatch.setattr(run, "_STARTING", 3)
     monkeypatch.setattr(run, "_COPIED", ("bridge", "tests", "pyproject.toml"))
     monkeypatch.setattr(run, "rooms", lambda: {"toy": {"modules": ["bridge/*.py"], "tests": ["tests"]}})
     return tmp_path
@@ -110,19 +111,19 @@ def test_mutant_that_no_test_notices_survives(project: Path, capfd: pytest.Captu
         "while (n > 3):": "survived",
         "while (n < 3):": "killed",
         "while n >= 4:": "survived",
-        "pass": "killed",
-        "n -= 2": "killed",
+        "pass": "timed out",
+        "n -= 2": "survived",
         "return None": "killed",
     }
-    assert (status, report["rooms"]["toy"]["score"]) == (1, 66.7)
-    assert "bridge/limit.py:2 in over (survived)\n  - while n >= 3:\n  + while (n > 3):\n" in capfd.readouterr().out
+    assert (status, report["rooms"]["toy"]["score"]) == (1, 50.0)
+    assert "bridge/limit.py:2 in below (survived)\n  - while n >= 3:\n  + while (n > 3):\n" in capfd.readouterr().out
     assert (project / "bridge" / "limit.py").read_text() == before
 
 
 ENTRY = """
 [[equivalent]]
 module = "bridge/limit.py"
-function = "over"
+function = "below"
 old = "while n >= 3:"
 new = "{}"
 reason = "nobody asks for 3"
@@ -132,8 +133,17 @@ reason = "nobody asks for 3"
 @pytest.mark.slow
 def test_listed_mutants_do_not_count_and_must_exist(project: Path) -> None:
     listed = ENTRY.format("while (n > 3):") + ENTRY.format("while n >= 4:")
-    status, report = tried(project, listed)
+    status, report = tried(project, listed, "--only", "while")
     assert (status, report["rooms"]["toy"]["score"]) == (0, 100.0)
+    earlier = {"module": "bridge/limit.py", "function": "below", "old": "return n", "new": "return None"}
+    earlier |= {"outcome": "survived"}
+    (project / "earlier.json").write_text(
+        json.dumps({"mutants": [earlier, earlier | {"old": "n -= 1", "outcome": "killed"}]})
+    )
+    _, report = tried(project, listed, "--again", str(project / "earlier.json"))
+    assert [(one["new"], one["outcome"]) for one in report["mutants"]] == [("return None", "killed")]
+    with pytest.raises(SystemExit, match="no mutant is like that"):
+        tried(project, listed, "--only", "unless")
     with pytest.raises(SystemExit, match="no mutant"):
         tried(project, ENTRY.format("while n > 3:"))
 
