@@ -1,10 +1,14 @@
 """What a provider may return, and how every other thing is refused without being shown."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bridge.provider import Document, Problem, Revision, SecretValue
+from bridge.config.reference import Reference
+from bridge.errors import Refusal
+from bridge.provider import Document, Problem, ProviderError, Revision, SecretValue
+from bridge.sources import outlines
 from bridge.sources.conformance import (
     BAD_KEY,
     BAD_NODE,
@@ -69,6 +73,25 @@ def test_good_documents(content):
 )
 def test_bad_documents(answer, what):
     assert breach(answer) == what
+
+
+def told_by(ask: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as caught:
+        outlines._guarded(Reference("a", "x"), ask, str)
+    return str(caught.value)
+
+
+def test_provider_that_cannot_outline_a_document_is_refused_with_the_documents_name():
+    def fail() -> object:
+        raise RuntimeError("CANARY")
+
+    def refuse() -> object:
+        raise ProviderError("is not encrypted")
+
+    assert told_by(fail) == "a:x: the provider failed (RuntimeError)"
+    assert told_by(refuse) == "a:x: is not encrypted"
+    assert told_by(lambda: b"CANARY") == "a:x: the provider's answer is not what it promises"
+    assert outlines._guarded(Reference("a", "x"), lambda: "fine", str) == "fine"
 
 
 def test_tree_deeper_than_interpreter_recurses():
