@@ -61,7 +61,7 @@ def carry_out(objects: Objects, change: Change) -> Live | None:
         raise Stopped(*error.problems) from None
 
 
-FIXED: Final = frozenset({"type", "immutable", "data", "stringData", "binaryData"})
+FIXED: Final = frozenset({"type", "immutable", "data", "binaryData"})
 """The fields that the API server names if an immutable field would change (apimachinery's field paths)."""
 
 
@@ -71,7 +71,7 @@ def _recreate_dry(objects: Objects, change: Change) -> None:
     try:
         _apply(objects, change, change.live, dry_run=True)
     except Invalid as invalid:
-        if invalid.causes and not _is_fixed(invalid):
+        if not _is_fixed(invalid):
             raise
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -183,11 +184,19 @@ def _value_problems(value: str) -> Iterator[str]:
 
 
 def _is_json(value: bytes) -> bool:
+    """Whether Go reads a value as JSON: it refuses a number beyond the range of a float64."""
     try:
-        json.loads(value)
+        json.loads(value, parse_float=_number_of, parse_int=_number_of)
     except ValueError:
         return False
     return True
+
+
+def _number_of(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("out of range")
+    return number
 
 
 def _invalid(field: str, value: str, message: str) -> Cause:

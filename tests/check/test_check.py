@@ -510,6 +510,15 @@ def test_of_nested_field_only_first_name_can_be_told(desk: Desk) -> None:
     assert errors(desk.run("check", "staging")) == ["sops:half.yaml: has no field NOWHERE.deep (for OPENAI_API_KEY)"]
 
 
+def test_field_that_is_known_to_exist_counts_as_given(desk: Desk) -> None:
+    desk.write("half.yaml", HALF_ENCRYPTED.replace("CANARY-openai", LEAF))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
+    desk.write("base/strict.yml", secret | {"stringData": {"A": "${OPENAI_API_KEY:?set it}", "B": "${OTHER:?set it}"}})
+    variables = {"OTHER": {"from": "sops:half.yaml#OPENAI_API_KEY", "decode": "base64"}}
+    desk.environment(sources=["sops:half.yaml"], templates=["base/strict.yml"], variables=variables)
+    assert errors(desk.run("check", "staging")) == []
+
+
 def test_source_whose_names_are_not_known_is_not_called_empty(desk: Desk) -> None:
     desk.write("base/plain.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n")
     desk.environment(templates=["base/plain.yml"], sources=["sops:nowhere.yaml", "plain:values.json"])

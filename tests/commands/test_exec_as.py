@@ -218,6 +218,24 @@ def test_optional_objects_without_a_cluster_are_left_out_with_a_warning(desk, ru
     assert lines[0].startswith("bridge: warning: Secret/none: whether it exists in the cluster is unknown: ")
 
 
+def test_binary_keys_of_config_maps_are_no_variables(desk, run):
+    no_cluster(desk)
+    head = {"apiVersion": "v1", "kind": "ConfigMap"}
+    blob = head | {"metadata": {"name": "blob"}, "data": {"A": "a"}, "binaryData": {"BLOB": "/w=="}}
+    desk.write("base/blob.json", blob)
+    desk.environment(cluster=None, templates=["base/secrets.yml", "base/configmap.yml", "base/blob.json"])
+    other = head | {"metadata": {"name": "other"}, "data": {"B": "b"}, "binaryData": {"BLOB": "/w==", "TEXT": "eA=="}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "data": {"S": "Q0FOQVJZ"}}
+    sources = [{"configMapRef": {"name": "blob"}}, {"configMapRef": {"name": "other"}}, {"secretRef": {"name": "own"}}]
+    env_from = [source | {"prefix": "V_"} for source in sources]
+    found = built(run, other, secret, workload(pod({"envFrom": env_from})))
+    assert {name: value for name, value in found.items() if name.startswith("V_")} == {
+        "V_A": "a",
+        "V_B": "b",
+        "V_S": "CANARY",
+    }
+
+
 def test_objects_that_the_build_does_not_have_come_from_the_cluster(desk, run):
     desk.target.create("Secret", "theirs", {"data": {"A": "YQ=="}})
     desk.target.create("ConfigMap", "theirs", {"data": {"B": "b"}, "binaryData": {"BLOB": "/w=="}})

@@ -3,14 +3,17 @@
 import pytest
 
 from bridge.kustomize.objects import parse_build
-from bridge.kustomize.overlap import Finding, Owned, Verdict, overwriting
+from bridge.kustomize.overlap import Finding, Owned, Verdict, built_value, overwriting
 from bridge.kustomize.patches import RemovalPatch, paste, removal_patches
 from bridge.kustomize.read import Names
+from bridge.kustomize.three_way_merge import Applied, Effect, client_side
 from bridge.kustomize.unfinished import loose_ends
-from bridge.objects import ObjectId
+from bridge.objects import Live, ObjectId
+from bridge.secret import SecretValue
 
 SECRET, CONFIG = ObjectId("Secret", "agent-secrets"), ObjectId("ConfigMap", "agent-config")
 OWNED = Owned("voice", "bridge/voice-staging", {SECRET: ("OPENAI", "DEEPGRAM"), CONFIG: ("LEVEL",)})
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: agent-config}\n"
 METADATA = "apiVersion: v1\nkind: Secret\nmetadata: {name: agent-secrets}\n"
 
 
@@ -44,11 +47,71 @@ def test_keys_in_build_are_overwritten() -> None:
     [
         ("stringData: {OPENAI: '', DEEPGRAM: '${X}'}", "(empty: OPENAI; a placeholder: DEEPGRAM)"),
         ("data: {OPENAI: '${X}', DEEPGRAM: CANARY!}", "not base64, which the API server refuses: DEEPGRAM"),
+        ("data: {OPENAI: /4AA, DEEPGRAM: ''}", "(a plaintext value: OPENAI; empty: DEEPGRAM)"),
     ],
 )
 def test_what_build_has_is_reported_by_its_kind(section: str, note: str) -> None:
     (one,) = judge(METADATA + section)
     assert note in one.what
+
+
+@pytest.mark.parametrize(
+    ("sections", "note"),
+    [
+        ("binaryData: {LEVEL: /4AA}", ""),
+        ("binaryData: {LEVEL: ''}", " (empty: LEVEL)"),
+        ("binaryData: {LEVEL: CANARY!}", " (not base64, which the API server refuses: LEVEL)"),
+        ("data: {LEVEL: CANARY!}", ""),
+        ("data: {OTHER: x}\nbinaryData: {LEVEL: /4AA}", ""),
+    ],
+)
+def test_binary_keys_of_config_map_are_overwritten_too(sections: str, note: str) -> None:
+    (one,) = judge(CONFIG_MAP + sections)
+    assert (one.verdict, one.keys) == (Verdict.OVERWRITTEN, ("LEVEL",))
+    assert f"(exit status 0){note}; " in one.what
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        (METADATA + "data: {OPENAI: /4AA}\n", "OPENAI", b"\xff\x80\x00"),
+        (METADATA + "data: {OPENAI: eA==}\nstringData: {OPENAI: eQ==}\n", "OPENAI", b"eQ=="),
+        (CONFIG_MAP + "binaryData:\n  LEVEL: |\n    /4\n    AA\n", "LEVEL", b"\xff\x80\x00"),
+        (CONFIG_MAP + "data: {LEVEL: eA==}\n", "LEVEL", b"eA=="),
+        (CONFIG_MAP + "data: {LEVEL: eA==}\n", "OTHER", None),
+    ],
+)
+def test_value_of_build_is_decoded_where_api_server_decodes_it(text: str, key: str, expected: bytes | None) -> None:
+    (built,) = parse_build(text, "stdin")
+    value = built_value(built, key)
+    assert (None if value is None else value.reveal()) == expected
+
+
+def live(**binary: bytes) -> Live:
+    """Return bridge's ConfigMap with keys in `binaryData`, and LEVEL in `data`."""
+    values = {key: SecretValue(value) for key, value in binary.items()}
+    return Live(CONFIG, "u", "1", {"LEVEL": SecretValue.of("info"), **values}, (), binary=frozenset(binary))
+
+
+@pytest.mark.parametrize(
+    ("sections", "applied", "effect"),
+    [
+        ("binaryData: {CERT: /4AA}", {}, Effect((), ())),
+        ("binaryData: {CERT: eA==}", {}, Effect(("CERT",), ())),
+        ("data: {LEVEL: info}", {}, Effect((), ())),
+        ("data: {LEVEL: info}", {"binaryData": frozenset({"CERT"})}, Effect((), ("CERT",))),
+        ("data: {LEVEL: info}", {"data": frozenset({"CERT"})}, Effect((), ())),
+        ("data: {LEVEL: info}\nbinaryData:", {}, Effect((), ("CERT",))),
+        ("data: {LEVEL: info}\nbinaryData: {OTHER: eA==}", {"binaryData": frozenset({"CERT"})}, Effect((), ("CERT",))),
+        ("data: {LEVEL: info}\nbinaryData: {OTHER: eA==}", {"binaryData": frozenset({"OTHER"})}, Effect((), ())),
+        ("binaryData: {CERT: /4AA}", {"data": frozenset({"LEVEL"})}, Effect((), ("LEVEL",))),
+    ],
+)
+def test_client_side_apply_merges_binary_keys_in_a_section_of_their_own(
+    sections: str, applied: Applied, effect: Effect
+) -> None:
+    (built,) = parse_build(CONFIG_MAP + sections, "stdin")
+    assert client_side(built, live(CERT=b"\xff\x80\x00"), applied, ("LEVEL", "CERT")) == effect
 
 
 def test_string_data_overwrites_server_side_too() -> None:

@@ -1,5 +1,6 @@
 """The Lease: asserted of the embedded cluster and of a real kube-apiserver."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.cluster import lease as module
-from bridge.cluster.api import Api, LostAnswer
+from bridge.cluster.api import Api, Invalid, LostAnswer
 from bridge.cluster.connect import Search, connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
@@ -54,15 +55,16 @@ def test_missing_lease_is_created(lease_of: Open, target: Target) -> None:
     one = lease_of()
     one.acquire(0)
     assert spec(target)["holderIdentity"] == one.holder
-    assert spec(target)["leaseDurationSeconds"] == module.DURATION
+    assert spec(target)["leaseDurationSeconds"] == 20
 
 
-def test_second_run_is_given_holders_name(lease_of: Open) -> None:
+def test_second_run_is_given_holders_name(lease_of: Open, target: Target) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     with pytest.raises(Unavailable) as caught:
         two.acquire(0.2)
     problem = caught.value.problems[0]
+    assert problem.where == f"Lease/bridge-voice in namespace {target.namespace}"
     assert problem.what == f"another run is writing: {one.holder} holds it"
     assert "--lock-wait" in problem.hint
 
@@ -195,15 +197,147 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
+def requests_of(one: Lease, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Return a list that gets each request of a run: its verb, and its body or {}."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    request = one._api.request
+
+    def note(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        found.append((verb, json.loads(named.get("body", b"{}"))))
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", note)
+    return found
+
+
+def test_lease_is_written_only_as_it_was_read(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    sent = requests_of(one, monkeypatch)
+    one.acquire(0)
+    head = target.client.request("GET", path(target)).body["metadata"]
+    clock.now += module.RENEWAL
+    one.check()
+    assert [verb for verb, _ in sent] == ["get", "update", "update"]
+    created, renewed = (body for verb, body in sent if verb == "update")
+    named = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "bridge-voice"}}
+    assert {name: created[name] for name in named} == named
+    assert renewed["metadata"] == {
+        "name": "bridge-voice",
+        "uid": head["uid"],
+        "resourceVersion": head["resourceVersion"],
+    }
+
+
+def test_lease_tells_since_when_it_is_held_and_how_often_it_changed_hands(
+    lease_of: Open, target: Target, clock: Clock
+) -> None:
+    one, two, three = lease_of(), lease_of(), lease_of()
+    one.acquire(0)
+    first = spec(target)
+    clock.now += module.RENEWAL
+    one.check()
+    renewed = spec(target)
+    assert (first["leaseTransitions"], renewed["leaseTransitions"]) == (0, 0)
+    assert renewed["acquireTime"] == first["acquireTime"] == first["renewTime"] < renewed["renewTime"]
+    one.release()
+    assert spec(target) == renewed | {"holderIdentity": ""}
+    two.acquire(0)
+    assert spec(target)["acquireTime"] > first["acquireTime"]
+    two.release()
+    three.acquire(0)
+    assert spec(target)["leaseTransitions"] == 2
+
+
+def test_released_lease_is_held_no_longer_and_not_released_again(
+    lease_of: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    one.release()
+    sent = requests_of(one, monkeypatch)
+    one.release()
+    assert sent == []
+    with pytest.raises(Unavailable, match="this run lost it") as caught:
+        one.check()
+    assert caught.value.problems[0].hint == "run again"
+
+
+def test_lease_is_looked_at_once_without_a_wait_and_until_its_end_with_one(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    sent = requests_of(two, monkeypatch)
+    for wait, looks in ((0.0, 1), (module.PAUSE, 2), (2 * module.PAUSE, 3), (1.5 * module.PAUSE, 3)):
+        sent.clear()
+        until = clock.now + wait
+        with pytest.raises(Unavailable):
+            two.acquire(wait)
+        assert ([verb for verb, _ in sent], clock.now) == (["get"] * looks, until)
+
+
+@pytest.mark.parametrize(("duration", "seconds"), [(7, 7.0), (None, 20.0)])
+def test_silent_holder_is_followed_after_the_duration_that_it_wrote(
+    lease_of: Open, target: Target, clock: Clock, duration: int | None, seconds: float
+) -> None:
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    overwrite(target, leaseDurationSeconds=duration)
+    with pytest.raises(Unavailable):
+        two.acquire(seconds - module.PAUSE)
+    began = clock.now
+    two.acquire(2 * seconds)
+    assert clock.now == began + seconds
+
+
+def test_lease_of_shorter_duration_is_renewed_after_a_quarter_of_it(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DURATION", 4)
+    one = lease_of()
+    one.acquire(0)
+    renewed = spec(target)["renewTime"]
+    clock.now += 0.9
+    one.check()
+    assert spec(target)["renewTime"] == renewed
+    clock.now += 0.1
+    one.check()
+    assert spec(target)["renewTime"] != renewed
+
+
+def test_lease_that_api_server_refuses_to_write_is_reported_as_refused(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it does not exist yet, another run may have created it: a PUT must name its version then."""
+    one, two = lease_of(), lease_of()
+    one.acquire(0)
+    one.release()
+    request = two._api.request
+
+    def refuse(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb == "update":
+            raise Invalid(Problem("x", "is invalid"), status=422)
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(two._api, "request", refuse)
+    with pytest.raises(Invalid, match="is invalid"):
+        two.acquire(0)
+    monkeypatch.setattr(two, "_read", lambda: None)
+    with pytest.raises(Unavailable, match="another run is writing"):
+        two.acquire(0)
+
+
 def test_lease_duration_is_capped_at_one_minute(lease_of: Open, target: Target, clock: Clock) -> None:
     one, two = lease_of(), lease_of()
     one.acquire(0)
     overwrite(target, leaseDurationSeconds=10**9)
     began = clock.now
     with pytest.raises(Unavailable):
-        two.acquire(module.LONGEST - 1)
-    two.acquire(module.LONGEST + 1)
-    assert clock.now - began < 2 * module.LONGEST + 2
+        two.acquire(59)
+    two.acquire(60)
+    assert clock.now - began == 59 + 60
     assert spec(target)["holderIdentity"] == two.holder
 
 
@@ -243,6 +377,55 @@ def test_deleted_lease_is_not_recreated_by_its_holder(lease_of: Open, target: Ta
     assert target.client.request("GET", path(target)).status == 404
 
 
+@pytest.mark.parametrize("when", ["before", "since"])
+def test_lease_that_another_run_has_taken_is_not_taken_as_it_was_read(
+    lease_of: Open, target: Target, when: str
+) -> None:
+    one, two = lease_of(), lease_of()
+    if when == "before":
+        one.acquire(0)
+    assert (two.version() == "") is (when == "since")
+    if when == "since":
+        one.acquire(0)
+    assert two.take() is False
+    assert two.take() is False, "without reading it again"
+    two.version()
+    with pytest.raises(Unavailable, match="another run is writing"):
+        two.acquire(0)
+    assert spec(target)["holderIdentity"] == one.holder
+    one.release()
+    two.version()
+    assert two.take() is True
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+def test_lease_that_was_taken_and_lost_is_waited_for(lease_of: Open, target: Target, clock: Clock) -> None:
+    one = lease_of()
+    one.version()
+    assert one.take()
+    one.acquire(0)
+    overwrite(target, holderIdentity="another")
+    clock.now += module.RENEWAL
+    with pytest.raises(Unavailable, match="another run is writing: another holds it"):
+        one.acquire(0)
+
+
+def test_lease_that_was_taken_and_cannot_be_renewed_is_not_kept(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.version()
+    assert one.take()
+
+    def fail(*_: Any, **__: Any) -> dict[str, Any]:
+        raise Unavailable(Problem("x", "no answer"))
+
+    monkeypatch.setattr(one._api, "request", fail)
+    clock.now += module.DURATION
+    with pytest.raises(Unavailable, match="no answer"):
+        one.acquire(0)
+
+
 def test_version_before_acquire_is_recorded(lease_of: Open) -> None:
     one, two = lease_of(), lease_of()
     assert one.version() == ""
@@ -260,32 +443,43 @@ def test_renewal_that_fails_for_while_stops_nothing_as_long_as_enough_is_left(
     one.acquire(0)
     until = clock.now + module.DURATION
 
+    failed: list[float] = []
+
     def fail(*_: Any, **__: Any) -> dict[str, Any]:
+        failed.append(clock.now)
         raise LostAnswer(Problem("x", "no answer"))
 
     monkeypatch.setattr(one._api, "request", fail)
     clock.now = until - module.DURATION * module.ENOUGH - 1
     assert one.check() == until
-    clock.now += 1
+    tries = len(failed)
+    clock.now += module.PAUSE - 0.1
+    assert one.check() == until
+    assert len(failed) == tries, "it waits before it tries again"
+    clock.now += 1.1 - module.PAUSE
     with pytest.raises(Unavailable, match="no answer") as caught:
         one.check()
     assert not isinstance(caught.value, LostAnswer)  # it is not the write whose answer was lost
 
 
-def test_waits_of_renewal_end_before_lease(lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_of_renewal_end_before_lease(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = lease_of()
     one.acquire(0)
-    ends: list[float] = []
+    overwrite(target, renewTime="2026-01-01T00:00:00.000000Z")  # so that it is read and written again
+    ends: list[tuple[str, float]] = []
     request = one._api.request
 
-    def note(*arguments: Any, until: float, **named: Any) -> dict[str, Any]:
-        ends.append(until)
-        return request(*arguments, **named)
+    def note(verb: str, *arguments: Any, until: float, **named: Any) -> dict[str, Any]:
+        ends.append((verb, until))
+        return request(verb, *arguments, **named)
 
     monkeypatch.setattr(one._api, "request", note)
     clock.now += module.RENEWAL
     one.check()
-    assert ends == [clock.now + module.DURATION / 2]
+    end = clock.now + module.DURATION / 2
+    assert ends == [("update", end), ("get", end), ("update", end)]
 
 
 @pytest.mark.parametrize("counts", [True, False])

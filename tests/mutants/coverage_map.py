@@ -16,7 +16,8 @@ from coverage import CoverageData
 
 HERE: Final = Path(__file__).parent
 _AT_ONCE: Final = 20  # files in one run of pytest: what is measured so far is kept
-_SELECTION: Final = "not real and not slow and not wheel"
+SELECTION: Final = "not real and not slow and not wheel"
+"""The tests that may kill a mutant, unless its room says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,17 @@ class Measured:
         return any(not numbers.isdisjoint(self.lines.get(module, ())) for module, numbers in places.items())
 
 
-def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path) -> list[Measured]:
+def measure(copy: Path, paths: Iterable[str], modules: set[str], cache: Path, select: str) -> list[Measured]:
     """Return the tests of some files and folders; run those files that the cache does not have as they are now."""
     files = sorted({file for path in paths for file in _files(copy, path)})
-    shared = _digest(copy, [path for path in _python(copy) if not _is_separate(path)])
+    shared = _digest(copy, [path for path in _python(copy) if not _is_separate(path)], select)
     kept = {file: cache / f"{_digest(copy, [copy / file], shared)}.json" for file in files}
     cache.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if not kept[file].exists()]
     for start in range(0, len(missing), _AT_ONCE):
         sys.stderr.write(f"{len(missing) - start} test files still have to run once, to see which lines they run\n")
         part = missing[start : start + _AT_ONCE]
-        by_file = _run(copy, part)
+        by_file = _run(copy, part, select)
         for file in part:
             kept[file].write_text(json.dumps(by_file.get(file, {})))
     return [measured for file in files for measured in _load(kept[file], modules)]
@@ -121,13 +122,13 @@ def _digest(copy: Path, paths: Iterable[Path], start: str = "") -> str:
     return digest.hexdigest()[:32]
 
 
-def _run(copy: Path, files: list[str]) -> dict[str, dict[str, object]]:
+def _run(copy: Path, files: list[str], select: str) -> dict[str, dict[str, object]]:
     """Run test files under coverage; return for each one its tests with their seconds and lines."""
     seconds, data = copy.parent / "seconds.json", copy.parent / "coverage.data"
     seconds.unlink(missing_ok=True)
     data.unlink(missing_ok=True)
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={HERE / 'coverage.rc'}", f"--data-file={data}", "-m"]
-    command += ["pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.contexts", "-m", _SELECTION]
+    command += ["pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.contexts", "-m", select]
     environ = environment(copy) | {"BRIDGE_MUTANTS_SECONDS": str(seconds)}
     done = subprocess.run([*command, *files], cwd=copy, env=environ, capture_output=True, text=True, check=False)
     if not seconds.exists():

@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 
 from tests.mutants.coverage_map import (  # noqa: E402 - as above
+    SELECTION,
     Measured,
     defined_name,
     environment,
@@ -151,7 +152,7 @@ def _try_room(
     if not chosen:
         return []
     paths = options.tests or room["tests"]
-    measured = measure(copies[0], paths, set(sources), CACHE)
+    measured = measure(copies[0], paths, set(sources), CACHE, room.get("select", SELECTION))
     free: queue.Queue[Path] = queue.Queue()
     for copy in copies:
         free.put(copy)

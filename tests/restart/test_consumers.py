@@ -16,6 +16,15 @@ def spec(*mounts: dict[str, Any], volumes: list[Any] | None = None, **container:
     return {"containers": [{"name": "agent", **mounted, **container}], "volumes": volumes or []}
 
 
+def test_optional_is_only_what_says_so() -> None:
+    reference = {"name": "agent-secrets", "key": "A", "optional": "true"}
+    container = {
+        "env": [{"name": "A", "valueFrom": {"secretKeyRef": reference}}],
+        "envFrom": [{"secretRef": reference}],
+    }
+    assert [use.optional for use in uses(spec(**container))] == [False, False]
+
+
 def test_single_variables() -> None:
     found = uses(
         spec(
@@ -96,6 +105,65 @@ def test_volumes(mount: dict[str, Any], volume: dict[str, Any], expected: list[A
     found = uses(spec({"name": "v", "mountPath": "/v"} | mount, volumes=[{"name": "v"} | volume]))
     assert [(use.id, use.key, use.how) for use in found] == expected
     assert all(use.place == "container agent volume v" for use in found)
+
+
+ITEMS = [{"key": key, "path": path} for key, path in {"A": "/x/a", "B": "x/b/", "C": "xy", "D": "y/x"}.items()]
+
+
+@pytest.mark.parametrize(
+    ("sub_path", "keys"),
+    [
+        ("x", ["A", "B"]),
+        ("/x/", ["A", "B"]),
+        ("x/a", ["A"]),
+        ("x/b", ["B"]),
+        ("xy", ["C"]),
+        ("y", ["D"]),
+        ("y/x", ["D"]),
+        ("x/a/deeper", []),
+        ("a", []),
+        ("A", []),
+    ],
+)
+@pytest.mark.parametrize("projected", [False, True])
+def test_sub_path_selects_one_file_or_all_files_of_folder(sub_path: str, keys: list[str], projected: bool) -> None:
+    content: dict[str, Any] = {"configMap": {"name": "agent-config", "items": ITEMS}}
+    volume = {"name": "v", **({"projected": {"sources": [content]}} if projected else content)}
+    found = uses(spec({"name": "v", "subPath": sub_path}, volumes=[volume]))
+    assert found == tuple(Use(CONFIG, key, How.SUB_PATH, "container agent volume v") for key in keys)
+
+
+@pytest.mark.parametrize("sub_path", ["A", "/A", "A/", "A/deeper"])
+def test_sub_path_without_items_begins_with_key(sub_path: str) -> None:
+    volume = {"name": "v", "secret": {"secretName": "agent-secrets"}}
+    found = uses(spec({"name": "v", "subPath": sub_path}, volumes=[volume]))
+    assert found == (Use(SECRET, "A", How.SUB_PATH, "container agent volume v"),)
+
+
+@pytest.mark.parametrize("optional", [True, False, None, "true"])
+@pytest.mark.parametrize(("sub_path", "how"), [("", How.VOLUME), ("A", How.SUB_PATH)])
+@pytest.mark.parametrize("projected", [False, True])
+def test_volume_may_be_optional(optional: object, sub_path: str, how: How, projected: bool) -> None:
+    """In a projected volume each source is optional by itself."""
+    secret = {"secretName": "agent-secrets", "name": "agent-secrets", "optional": optional}
+    contents = [{"secret": secret}, {"configMap": {"name": "agent-config"}}]
+    volumes: list[dict[str, Any]] = [{"name": "v", "projected": {"sources": contents}}]
+    if not projected:
+        volumes = [{"name": f"v{number}", **content} for number, content in enumerate(contents)]
+    found = uses(spec(*({"name": volume["name"], "subPath": sub_path} for volume in volumes), volumes=volumes))
+    key = sub_path or None
+    assert [(use.id, use.key, use.how, use.optional) for use in found] == [
+        (SECRET, key, how, optional is True),
+        (CONFIG, key, how, False),
+    ]
+
+
+def test_items_without_key_select_nothing() -> None:
+    volume = {
+        "name": "v",
+        "secret": {"secretName": "agent-secrets", "items": [{"path": "a"}, {"key": "B", "path": "b"}]},
+    }
+    assert [use.key for use in uses(spec({"name": "v"}, volumes=[volume]))] == ["B"]
 
 
 def test_volume_that_nobody_mounts_is_not_consumed() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.objects import Layer, ObjectId, Origin
 from bridge.plan.state import KeyMemory, Memory, ObjectMemory
-from bridge.plan.workloads import How, RestartStep, RestartVerdict, Rollout, Use, Workload, judge
+from bridge.plan.workloads import How, RestartStep, RestartVerdict, Rollout, Use, Workload, judge, uses
 
 SECRET, CONFIG = ObjectId("Secret", "s"), ObjectId("ConfigMap", "c")
 CREATED, OLD, MIDDLE, NEW = (f"2026-11-25T10:00:{second:02}Z" for second in (0, 10, 20, 30))
@@ -74,6 +74,25 @@ def test_pods_wait_for_first_creation_unless_they_may_start_without() -> None:
     assert verdict(use(key="A"), rolled_out=before).step is RestartStep.NONE
     assert verdict(use(key="A", optional=True), rolled_out=before).step is RestartStep.ROLL
     assert verdict(use(CONFIG, key="C"), rolled_out=before).step is RestartStep.ROLL
+
+
+@pytest.mark.parametrize(
+    ("optional", "sub_path", "step"),
+    [
+        (True, "A", RestartStep.ROLL),
+        (False, "A", RestartStep.NONE),
+        (True, "", RestartStep.NONE),
+    ],
+)
+def test_pods_that_started_without_optional_volume_miss_its_files(
+    optional: bool, sub_path: str, step: RestartStep
+) -> None:
+    """The kubelet adds files to a whole volume later, but not the file of a subPath."""
+    mount = {"name": "v", "mountPath": "/v", "subPath": sub_path}
+    volume = {"name": "v", "secret": {"secretName": "s", "optional": optional, "items": [{"key": "A", "path": "A"}]}}
+    used = uses({"containers": [{"name": "main", "volumeMounts": [mount]}], "volumes": [volume]})
+    before = "2026-11-25T09:00:00Z"
+    assert verdict(*used, rolled_out=before).step is step
 
 
 def test_key_that_left_counts_for_whoever_may_have_had_it() -> None:

@@ -1,11 +1,24 @@
 """What a provider may return, and how every other thing is refused without being shown."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bridge.provider import Document, Problem, Revision, SecretValue
-from bridge.sources.conformance import BAD_KEY, BAD_NODE, BAD_REVISION, BAD_WARNINGS, NO_DOCUMENT, breach
+from bridge.config.reference import Reference
+from bridge.errors import Refusal
+from bridge.provider import Document, Problem, ProviderError, Revision, SecretValue
+from bridge.sources import outlines
+from bridge.sources.conformance import (
+    BAD_KEY,
+    BAD_NODE,
+    BAD_REVISION,
+    BAD_SHA256,
+    BAD_TIME,
+    BAD_WARNINGS,
+    NO_DOCUMENT,
+    breach,
+)
 
 ONE = Revision("1")
 LEAF = SecretValue(b"CANARY")
@@ -26,6 +39,7 @@ LOOP["b"] = [LOOP, LOOP]
 )
 def test_good_documents(content):
     assert breach(Document(content, ONE, (Problem("", "old"),))) is None
+    assert breach(Document(content, ONE, whole=LEAF, sha256="0" * 64, time="2026-11-25T10:00:00Z")) is None
 
 
 @pytest.mark.parametrize(
@@ -48,10 +62,36 @@ def test_good_documents(content):
         (Document(LEAF, Revision(3)), BAD_REVISION),
         (Document(LEAF, ONE, ("CANARY",)), BAD_WARNINGS),
         (Document(LEAF, ONE, None), BAD_WARNINGS),
+        (Document(LEAF, ONE, sha256="CANARY"), BAD_SHA256),
+        (Document(LEAF, ONE, sha256="A" * 64), BAD_SHA256),
+        (Document(LEAF, ONE, sha256="a" * 65), BAD_SHA256),
+        (Document(LEAF, ONE, sha256=None), BAD_SHA256),
+        (Document(LEAF, ONE, sha256=b"a" * 64), BAD_SHA256),
+        (Document(LEAF, ONE, time=None), BAD_TIME),
+        (Document(LEAF, ONE, time=3), BAD_TIME),
     ],
 )
 def test_bad_documents(answer, what):
     assert breach(answer) == what
+
+
+def told_by(ask: Callable[[], object]) -> str:
+    with pytest.raises(Refusal) as caught:
+        outlines._guarded(Reference("a", "x"), ask, str)
+    return str(caught.value)
+
+
+def test_provider_that_cannot_outline_a_document_is_refused_with_the_documents_name():
+    def fail() -> object:
+        raise RuntimeError("CANARY")
+
+    def refuse() -> object:
+        raise ProviderError("is not encrypted")
+
+    assert told_by(fail) == "a:x: the provider failed (RuntimeError)"
+    assert told_by(refuse) == "a:x: is not encrypted"
+    assert told_by(lambda: b"CANARY") == "a:x: the provider's answer is not what it promises"
+    assert outlines._guarded(Reference("a", "x"), lambda: "fine", str) == "fine"
 
 
 def test_tree_deeper_than_interpreter_recurses():

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bridge.errors import ConfigError
 from bridge.sources import entry_points as subject
 from bridge.sources.entry_points import EntryPoint, entry_points
-from bridge.sources.providers import GROUP
+from bridge.sources.providers import GROUP, build_plain
 
 Site = Callable[..., Path]
 
@@ -146,3 +147,15 @@ def test_finder_of_packages_is_asked_by_library(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("value", ["os", "os.path:join", "json : JSONDecoder.decode [extra]", "os [extra]"])
 def test_load(value: str) -> None:
     assert EntryPoint("x", value, "p").load() is importlib.metadata.EntryPoint("x", value, "g").load()
+
+
+def test_provider_without_a_section_must_be_installed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_plain("nowhere")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("", "provider is not installed")
+    assert problem.hint.startswith("use one of the installed providers: ")
+    assert "vault" in problem.hint
+    with pytest.raises(ConfigError) as caught:
+        build_plain("vualt")
+    assert "vault" in caught.value.problems[0].hint

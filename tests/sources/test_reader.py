@@ -12,6 +12,7 @@ from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Refusal
 from bridge.errors import Unavailable as NotNow
 from bridge.provider import Context, Denied, Document, NotFound, Provider, Revision, SecretValue, Unavailable
+from bridge.sources import session
 from bridge.sources.reader import documents_in, read_documents, read_each
 from tests.waiting import LIMIT, with_enough_time
 
@@ -58,6 +59,32 @@ def test_document_is_read_once_and_session_closed():
     fake = Fake(GOOD)
     assert read({"a": fake}, "a:x", "a:x") == {"a:x": GOOD}
     assert fake.closed == 1
+
+
+def test_session_is_closed_before_documents_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "CLOSE_WAIT", LIMIT)
+
+    class Slow(Fake):
+        def close(self) -> None:
+            time.sleep(0.05)  # until the others are closed
+            super().close()
+
+    fakes = {"a": Slow(GOOD), "b": Slow(GOOD), "c": Fake(GOOD)}
+    read(fakes, "a:x", "b:x", "c:x")
+    assert [one.closed for one in fakes.values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("retries", "tries"), [({}, 3), ({"retries": 1}, 2), ({"retries": 4}, 5)])
+def test_what_stays_unavailable_is_tried_as_often_as_session_wants(retries: dict[str, int], tries: int) -> None:
+    fake = Fake(*[Unavailable("asleep", retry_after=0.001)] * 6, **retries)
+    assert failure(NotNow, lambda: read({"a": fake}, "a:x")) == ["a:x: asleep"]
+    assert len(fake.answers) == 6 - tries
+
+
+def test_store_that_stays_unavailable_is_asked_once_for_each_further_document() -> None:
+    fake = Fake(*[Unavailable("asleep", retry_after=0.001)] * 4, GOOD)
+    assert failure(NotNow, lambda: read({"a": fake}, "a:x", "a:y", "a:z")) == ["a:x: asleep", "a:y: asleep"]
+    assert fake.answers == []
 
 
 @pytest.mark.parametrize("retries", [0, -1])
@@ -179,9 +206,11 @@ def test_each_read_is_reported_by_what_came_of_it_and_how_long_it_took() -> None
         "broken": "other",
         "stuck": "unavailable",
     }
+    began = time.monotonic()
     with_enough_time(attempt, lambda: {name: result for name, result, _ in reads} == results)
     released.set()
     seconds = {name: taken for name, _, taken in reads}
+    assert max(seconds.values()) <= time.monotonic() - began
     assert seconds["good"] >= 0.05
     assert seconds["again"] >= 0.05
     assert seconds["stuck"] >= left[-1]

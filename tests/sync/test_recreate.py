@@ -3,6 +3,7 @@
 import pytest
 
 from tests.desk import Desk
+from tests.failures.failing import failing
 from tests.team import SECRETS, VALUES
 
 SECRET = "Secret"
@@ -74,12 +75,37 @@ def test_finalizer_would_hold_old_object(desk: Desk) -> None:
     desk.target.patch(SECRET, "shared-secrets", {"metadata": {"finalizers": None}})
 
 
-def test_what_else_api_server_has_against_new_object_is_reported_before_old_one_is_deleted(desk: Desk) -> None:
+def test_new_object_that_lacks_what_its_type_requires_is_refused_before_old_one_is_deleted(desk: Desk) -> None:
     before = retyped(desk)
     desk.write("base/secrets.yml", TYPED.replace("type: example.com/other", "type: kubernetes.io/ssh-auth"))
     result = desk.run("sync", "staging", *RECREATE)
     assert (result.status, uid(desk)) == (1, before)
     assert "ssh-privatekey: is required by type kubernetes.io/ssh-auth" in result.err
+
+
+def test_new_object_that_only_api_server_refuses_is_refused_before_old_one_is_deleted(desk: Desk) -> None:
+    """Go refuses a number beyond the range of a float64, and bridge leaves that to the API server."""
+    before = retyped(desk)
+    desk.values(LIVEKIT_API_KEY='{"auths": {}, "CANARY-number": 1e999}')
+    docker = TYPED.replace("type: example.com/other", "type: kubernetes.io/dockerconfigjson")
+    desk.write("base/secrets.yml", docker.replace("LIVEKIT_API_KEY:", ".dockerconfigjson:"))
+    for command in ("plan", "sync"):
+        result = desk.run(command, "staging", *RECREATE)
+        assert (result.status, uid(desk)) == (1, before)
+        assert result.lines[0] == (
+            f"bridge: error: Secret/shared-secrets in namespace {desk.target.namespace}: "
+            "the API server rejected the request (422 Invalid): type, data[.dockerconfigjson]"
+        )
+
+
+def test_new_object_that_is_refused_without_a_field_is_refused_before_old_one_is_deleted(offline_desk: Desk) -> None:
+    """An admission webhook that denies with a code of its own names no field."""
+    before = retyped(offline_desk)
+    denied = 'admission webhook "types.example.com" denied the request:'
+    failing(offline_desk, lambda method, path: method == "PATCH" and "/shared-secrets?" in path, 422, denied)
+    result = offline_desk.run("sync", "staging", *RECREATE)
+    assert (result.status, uid(offline_desk)) == (1, before)
+    assert 'the admission webhook "types.example.com" denies the change' in result.lines[0]
 
 
 def test_recreating_what_can_be_changed_is_plain_update(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """The main job, step by step, against the embedded cluster and a real one."""
 
 import json
+from typing import Any
 
 from tests.desk import Desk
 from tests.team import SECRETS, VALUES
@@ -255,8 +256,14 @@ def test_binary_values_round_trip_through_config_map(desk: Desk) -> None:
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
+def remembered(desk: Desk) -> dict[str, Any]:
+    """Return the objects in the state ConfigMap."""
+    return json.loads(desk.target.data(CONFIG, "bridge-voice-agent-staging")["memory.json"])["objects"]
+
+
 def test_object_that_left_templates_stays_until_it_is_pruned(desk: Desk) -> None:
     desk.run("sync", "staging")
+    before = remembered(desk)
     desk.write("base/secrets.yml", SECRETS.split("---\n")[1])
     result = desk.run("sync", "staging")
     assert result.status == 0
@@ -264,8 +271,11 @@ def test_object_that_left_templates_stays_until_it_is_pruned(desk: Desk) -> None
     assert (
         "? Secret/shared-secrets  no longer in the templates, stays in the cluster (--prune deletes it)" in result.out
     )
+    left = {"Secret/shared-secrets": before["Secret/shared-secrets"] | {"left": True}}
+    assert remembered(desk) == before | left
     assert desk.run("sync", "staging", "--prune").status == 0
     assert desk.target.get(SECRET, "shared-secrets") is None
+    assert remembered(desk) == {name: known for name, known in before.items() if name not in left}
     assert "shared-secrets" not in desk.run("plan", "staging", "--prune").out
 
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tests.providers.sops.record import KEYS, WRITTEN
+
 MISMATCH = "its MAC does not match: a value was changed, moved, added or removed after encryption"
 UNREADABLE = "its MAC does not decrypt: `mac` or `lastmodified` was changed after encryption"
 MOVED = "does not decrypt: it was changed or moved after encryption"
@@ -22,7 +24,15 @@ also_unencrypted: seen
 
 
 @pytest.fixture
-def file(sops):
+def file(folder):
+    """What sops 3.13.2 made of CONTENT: most changes are found without sops."""
+    folder.environ["SOPS_AGE_KEY"] = KEYS["age"]
+    folder.write("a.yaml", (WRITTEN / "tampering.yaml").read_text())
+    return folder
+
+
+@pytest.fixture
+def fresh(sops):
     sops.encrypt("a.yaml", CONTENT)
     return sops
 
@@ -111,15 +121,15 @@ def test_plaintext_mac(file):
     assert file.refusal("a.yaml") == UNREADABLE
 
 
-def test_mac_of_another_time(file):
-    old, stamp = file.value("a.yaml", "mac"), file.line("a.yaml", "lastmodified")
-    file.edit("a.yaml", "visible", "changed")
-    assert file.sops("set", "a.yaml", '["second"]', '"x"').returncode != 0
-    file.edit("a.yaml", "changed", "visible")
-    assert file.sops("set", "a.yaml", '["second"]', '"CANARY-7"').returncode == 0
-    file.edit("a.yaml", file.value("a.yaml", "mac"), old)
-    file.edit("a.yaml", file.line("a.yaml", "lastmodified"), stamp)
-    assert file.refusal("a.yaml") == MISMATCH
+def test_mac_of_another_time(fresh):
+    old, stamp = fresh.value("a.yaml", "mac"), fresh.line("a.yaml", "lastmodified")
+    fresh.edit("a.yaml", "visible", "changed")
+    assert fresh.sops("set", "a.yaml", '["second"]', '"x"').returncode != 0
+    fresh.edit("a.yaml", "changed", "visible")
+    assert fresh.sops("set", "a.yaml", '["second"]', '"CANARY-7"').returncode == 0
+    fresh.edit("a.yaml", fresh.value("a.yaml", "mac"), old)
+    fresh.edit("a.yaml", fresh.line("a.yaml", "lastmodified"), stamp)
+    assert fresh.refusal("a.yaml") == MISMATCH
 
 
 def test_mac_only_encrypted_dropped(sops):
@@ -171,18 +181,22 @@ def test_several_documents_are_reported_apart(sops):
     assert sops.refusal("a.yaml") == f"key a.k (document 2) {PLAIN}"
 
 
-def test_byte_shifted_between_unencrypted_neighbours_is_what_no_mac_shows(file):
-    file.edit(
+def test_byte_shifted_between_unencrypted_neighbours_is_what_no_mac_shows(fresh):
+    fresh.edit(
         "a.yaml",
         "clear_unencrypted: visible\nalso_unencrypted: seen",
         "clear_unencrypted: visibles\nalso_unencrypted: een",
     )
-    assert file.sops("decrypt", "a.yaml").returncode == 0
-    assert file.values("a.yaml")[0]["also_unencrypted"] == ("text", b"een")
+    assert fresh.sops("decrypt", "a.yaml").returncode == 0
+    assert fresh.values("a.yaml")[0]["also_unencrypted"] == ("text", b"een")
 
 
 class TestSopsAcceptsButBridgeDoesNot:
     """Each change leaves the MAC whole; `sops decrypt` still prints the file."""
+
+    @pytest.fixture
+    def file(self, fresh):
+        return fresh
 
     @pytest.fixture(autouse=True)
     def sops_accepts(self, file):

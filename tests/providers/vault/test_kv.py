@@ -6,8 +6,9 @@ import pytest
 
 from bridge.provider import Kind, NotFound, ProviderError, Revision, Unavailable
 from bridge.sources.select import decoded, pick
+from bridge_providers.vault.kv import nanoseconds
 from tests.providers.vault.sessions import Desk
-from tests.providers.vault.wire import Wire
+from tests.providers.vault.wire import Wire, document
 from tests.servers.vault import DevVault
 
 EXACT = b'{"big":12345678901234567890,"price":1.10,"power":1e5,"zero":-0.0,"yes":true,"none":null,"text":"CANARY<>&"}'
@@ -33,6 +34,40 @@ def test_version_1_gives_every_numbers_text_as_it_was_written(desk: Desk, dev_va
         "text": ("text", b"CANARY<>&"),
     }
     assert desk.read("app", mount=mount_1).revision == Revision("unversioned")
+
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:00.000000001Z", 1),
+        ("1970-01-01T23:59:59.5Z", 86_399 * SECOND + 500_000_000),
+        ("1970-01-02T00:00:00Z", 86_400 * SECOND),
+        ("1970-01-01T00:00:00.123456789+01:00", -3_600 * SECOND + 123_456_789),
+        ("2026-11-23T10:00:00Z", 1_795_428_000 * SECOND),
+        ("2026-11-23T10:00:00", None),
+        ("2026-11-23 10:00:00Z", None),
+        ("2026-11-23T10:00:00.1234567890Z", None),
+    ],
+)
+def test_time_of_version_counts_from_1970_with_all_digits(moment: str, expected: int | None) -> None:
+    assert nanoseconds(moment) == expected
+
+
+def test_versions_are_ordered_over_midnight_and_within_a_second(fake: Wire, fake_desk: Desk) -> None:
+    """Their numbers say nothing: a document that was removed and written again starts with 1."""
+    moments = ["2026-11-23T23:59:59.9Z", "2026-11-23T23:59:59.95Z", "2026-11-24T00:00:00.05Z", "2026-11-24T00:00:00.1Z"]
+    orders = []
+    for moment in moments:
+        answer = document({"A": "CANARY"})
+        answer.body["data"]["metadata"]["created_time"] = moment
+        fake.answer = lambda _, answer=answer: answer
+        orders.append(fake_desk.read("app").revision.order)
+    assert None not in orders
+    assert orders == sorted(set(orders))
 
 
 def test_version_2_itself_rounds_numbers_and_bridge_says_so(desk: Desk, dev_vault: DevVault, mount: str) -> None:
