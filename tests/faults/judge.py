@@ -1,0 +1,104 @@
+"""Says what is wrong with a turn: bridge's promises, held against what happened."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tests.faults.kinds import CANARY, Ending
+from tests.faults.targets import forms
+from tests.faults.turns import Outcome, Turn
+
+GRACE: Final = 15.0
+"""Seconds that a run may take beyond its time limit, on a machine that is busy with other things."""
+DONE, REFUSED, STOPPED, TEMPORARY = 0, 1, 5, 75
+ALLOWED: Final = {
+    Ending.DONE: {DONE},
+    Ending.TEMPORARY: {DONE, STOPPED, TEMPORARY},
+    Ending.REFUSED: {DONE, REFUSED, STOPPED},
+    Ending.EITHER: {DONE, REFUSED, STOPPED, TEMPORARY},
+}
+
+
+def findings(turn: Turn) -> list[str]:
+    """Return every promise that a turn breaks."""
+    return [
+        *_status(turn),
+        *_written(turn),
+        *_repair(turn),
+        *(text for outcome in (turn.faulted, turn.repair, turn.again) for text in _output(outcome, turn)),
+    ]
+
+
+def _status(turn: Turn) -> Iterator[str]:
+    status, seconds = turn.faulted.status, turn.faulted.seconds
+    ending = turn.fault.ending if turn.fault and turn.met else Ending.DONE
+    if status not in ALLOWED[ending]:
+        yield f"status {status}, but this is {ending.value}: {_first_line(turn.faulted)}"
+    if seconds > turn.limit + GRACE:
+        yield f"took {seconds:.0f} s with a limit of {turn.limit:.0f} s"
+    if turn.was_followed:
+        yield "followed a redirect"
+
+
+def _written(turn: Turn) -> Iterator[str]:
+    """Compare the cluster with the exit status, and with the report."""
+    status = turn.faulted.status
+    if status == DONE:
+        yield from _differences(turn, turn.after, "after status 0")
+    elif status != STOPPED and turn.after != turn.before:
+        yield f"status {status}, but something was written"
+    for name, written in _told(turn.faulted).items():
+        before, after = turn.before.get(name), turn.after.get(name)
+        is_there = after is None if turn.wanted.get(name) is None else bool(after and after[1] == turn.wanted[name])
+        if written == "yes" and not is_there:
+            yield f"{name}: the report says written, and it is not"
+        if written == "no" and after != before:
+            yield f"{name}: the report says not written, and it is"
+        if written == "perhaps" and after != before and not is_there and name != "ConfigMap/settings":
+            yield f"{name}: is neither as before nor as wanted"
+
+
+def _told(outcome: Outcome) -> Mapping[str, str]:
+    report = _report(outcome)
+    objects: list[dict[str, Any]] = report.get("objects", []) if report else []
+    return {f"{one['kind']}/{one['name']}": one["written"] for one in objects if "written" in one}
+
+
+def _report(outcome: Outcome) -> dict[str, Any] | None:
+    try:
+        report = json.loads(outcome.out)
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def _repair(turn: Turn) -> Iterator[str]:
+    if turn.repair.status != DONE:
+        yield f"the next run ended with {turn.repair.status}: {_first_line(turn.repair)}"
+    yield from _differences(turn, turn.repaired, "after the next run")
+    if turn.again.status != DONE:
+        yield f"a plan after the next run ended with {turn.again.status}"
+
+
+def _differences(turn: Turn, objects: Mapping[str, tuple[str, Mapping[str, str]]], when: str) -> Iterator[str]:
+    for name, wanted in turn.wanted.items():
+        found = objects.get(name)
+        if (found[1] if found else None) != wanted:
+            yield f"{name} is not as wanted {when}"
+
+
+def _output(outcome: Outcome, turn: Turn) -> Iterator[str]:
+    said = outcome.out + outcome.err
+    for canary in (*turn.canaries, CANARY):
+        if any(form in said for form in forms(canary)):
+            yield f"a value or a server's own words were shown: {_first_line(outcome)}"
+    if "Traceback" in said or "a bug in" in said:
+        yield f"a bug: {outcome.err.strip()[:500]}"
+    if _report(outcome) is None:
+        yield "the report is no JSON"
+    if outcome.status not in {DONE, 4} and "bridge: error: " not in outcome.err:
+        yield f"status {outcome.status} without an error"
+
+
+def _first_line(outcome: Outcome) -> str:
+    return (outcome.err.strip().splitlines() or ["no message"])[0][:300]

@@ -1,0 +1,200 @@
+"""One turn: new values at the source, a run that meets a fault, and a clean run that repairs what the first one left."""
+
+import contextlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from unittest import mock
+
+from bridge.cli import main
+from tests.faults.kinds import Fault
+from tests.faults.targets import Cluster, Servers, Target, target, values
+
+ID: Final = "faults"
+STATE: Final = f"ConfigMap/bridge-{ID}"
+LIMIT: Final = 30.0  # seconds for a run that has no reason to wait
+SLOW_LIMIT: Final = 2.0  # for one that has
+_LEASE: Final = f"/apis/coordination.k8s.io/v1/namespaces/{{}}/leases/bridge-{ID}"
+_PLURALS: Final = {"secrets": "Secret", "configmaps": "ConfigMap"}
+_CREDENTIALS: Final = ("AWS_", "SCW_", "VAULT_", "BAO_", "SOPS_", "BRIDGE_", "KUBE", "HTTPS_PROXY", "NO_PROXY", "SSL_")
+_SECRETS: Final = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: app}
+stringData: {PASSWORD: "${PASSWORD}", OTHER: "${OTHER}"}
+"""
+_SETTINGS: Final = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: {name}}}
+data: {{ROUND: "{number}"}}
+"""
+_MERGE: Final = "application/merge-patch+json"
+
+Objects = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Each object's resourceVersion and data, by kind and name."""
+
+
+class Outcome(NamedTuple):
+    """How a run ended, and how long it took."""
+
+    status: int
+    out: str
+    err: str
+    seconds: float
+
+
+@dataclass
+class Turn:
+    """What one fault did: the objects before and after, and the wanted data of each object (None if it must go)."""
+
+    fault: Fault | None
+    faulted: Outcome
+    calls: int
+    met: int
+    was_followed: bool
+    before: Objects
+    after: Objects
+    wanted: Mapping[str, Mapping[str, str] | None]
+    repair: Outcome
+    repaired: Objects
+    again: Outcome
+    limit: float
+    canaries: frozenset[str]
+
+
+class Table:
+    """A target, a namespace of the cluster, and an environment that reads from the one and writes to the other."""
+
+    def __init__(self, made: Target, cluster: Cluster, folder: Path) -> None:
+        self.target: Final = made
+        self.cluster: Final = cluster
+        self._config: Final = folder / "config"
+        self._number = 0
+        kubeconfig = self._config / "kubeconfig"
+        cluster.own_kubeconfig(kubeconfig)
+        self._address = cluster.url
+        if made.is_cluster:
+            self._address = made.server.url
+            cluster.kubeconfig(kubeconfig, made.server.url, made.server.authority.file)
+
+    def start(self) -> int:
+        """Write everything once, and return how many calls a turn makes that meets no fault."""
+        self._next()
+        first = self._run(LIMIT)
+        assert first.status == 0, first.err
+        clean = self.turn(None)
+        assert clean.faulted.status == 0, clean.faulted.err
+        return clean.calls
+
+    def turn(self, fault: Fault | None, call: int = 0, *, lasting: bool = False) -> Turn:
+        """Let a run meet a fault at one of its calls, and run twice without it."""
+        limit = SLOW_LIMIT if fault and fault.is_slow else LIMIT
+        self._next()
+        before = self.objects()
+        server = self.target.server
+        server.apply(fault, call, lasting=lasting)
+        faulted = self._run(limit)
+        calls, met, was_followed = len(server.calls), server.met, server.was_followed
+        self.asked = list(server.calls)
+        server.end()
+        after = self.objects()
+        self._give_lease_back()
+        repair = self._run(LIMIT)
+        repaired = self.objects()
+        again = self._run(LIMIT, "plan", "--exit-code") if faulted.status else repair
+        canaries = {self.cluster.token} | self.target.canaries
+        for number in (self._number, self._number - 1):
+            canaries |= set(values(number).values())
+        return Turn(
+            *(fault, faulted, calls, met, was_followed, before, after),
+            *(self._wanted(), repair, repaired, again, limit, frozenset(canaries)),
+        )
+
+    def objects(self) -> Objects:
+        """Return what is in the namespace, but for the state ConfigMap and what the cluster itself puts there."""
+        found = {}
+        for plural, kind in _PLURALS.items():
+            items = self.cluster.ask("GET", f"/api/v1/namespaces/{self.cluster.namespace}/{plural}")["items"]
+            found |= {f"{kind}/{one['metadata']['name']}": one for one in items}
+        return {
+            name: (one["metadata"]["resourceVersion"], one.get("data") or {})
+            for name, one in found.items()
+            if name not in {STATE, "ConfigMap/kube-root-ca.crt"}
+        }
+
+    def events(self) -> str:
+        """Return all Events of the namespace."""
+        return json.dumps(self.cluster.ask("GET", f"/api/v1/namespaces/{self.cluster.namespace}/events"))
+
+    def _next(self) -> None:
+        """Store new values; let one object be new, one be gone, and one be changed by hand."""
+        self._number += 1
+        self.target.put(values(self._number))
+        names = {"settings": self._number}
+        if self.target.is_cluster:
+            names[f"extra-{self._number % 2}"] = self._number
+            path = f"/api/v1/namespaces/{self.cluster.namespace}/configmaps/settings?fieldManager=kubectl-edit"
+            self.cluster.ask("PATCH", path, {"data": {"ROUND": "by hand"}}, _MERGE)
+        settings = [_SETTINGS.format(name=name, number=number) for name, number in names.items()]
+        (self._config / "objects.yml").write_text("---\n".join([_SECRETS, *settings]))
+        content = {
+            "id": ID,
+            "namespace": self.cluster.namespace,
+            "templates": ["objects.yml"],
+            "cluster": {"kubeconfig": "kubeconfig", "server": self._address},
+        }
+        (self._config / "staging.yaml").write_text(json.dumps(content | self.target.environment))
+
+    def _wanted(self) -> Mapping[str, Mapping[str, str] | None]:
+        wanted: dict[str, Mapping[str, str] | None] = {
+            "Secret/app": {name: _encoded(value) for name, value in values(self._number).items()},
+            "ConfigMap/settings": {"ROUND": str(self._number)},
+        }
+        if self.target.is_cluster:
+            wanted |= {
+                f"ConfigMap/extra-{self._number % 2}": {"ROUND": str(self._number)},
+                f"ConfigMap/extra-{(self._number + 1) % 2}": None,
+            }
+        return wanted
+
+    def _run(self, limit: float, command: str = "sync", *flags: str) -> Outcome:
+        given = ["--allow-shrink", "--prune"] if command == "sync" else ["--allow-shrink", "--prune", *flags]
+        arguments = [command, "staging", "--config", str(self._config), "--output", "json", "--timeout", str(limit)]
+        out, err = io.StringIO(), io.StringIO()
+        began = time.monotonic()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([*arguments, *given])
+        return Outcome(status, out.getvalue(), err.getvalue(), time.monotonic() - began)
+
+    def _give_lease_back(self) -> None:
+        """End the Lease of a run that could not: the next one would wait for 20 s."""
+        path = _LEASE.format(self.cluster.namespace)
+        if self.cluster.ask("GET", path).get("spec", {}).get("holderIdentity"):
+            self.cluster.ask("PATCH", path, {"spec": {"holderIdentity": ""}}, _MERGE)
+
+
+def _encoded(value: str) -> str:
+    from base64 import b64encode
+
+    return b64encode(value.encode()).decode()
+
+
+@contextlib.contextmanager
+def table(name: str, servers: Servers, folder: Path, namespace: str) -> Iterator[Table]:
+    """Set a target up, with this process's environment for it alone, and with short pauses between attempts."""
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(target(name, servers, folder))
+        cluster = stack.enter_context(contextlib.closing(Cluster(servers, namespace)))
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(_CREDENTIALS)}
+        own = {"HOME": str(folder), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        stack.enter_context(mock.patch.dict(os.environ, kept | own | made.environ, clear=True))
+        for pause in ("bridge.cluster.api.BACKOFF", "bridge.sources.session.FIRST_PAUSE"):
+            stack.enter_context(mock.patch(pause, 0.02))
+        stack.enter_context(mock.patch("bridge.http.transport.FAR", 1e9))  # so that calls come in one order
+        yield Table(made, cluster, folder)
