@@ -20,24 +20,28 @@ ALLOWED: Final = {
 
 
 def findings(turn: Turn) -> list[str]:
-    """Return every promise that a turn breaks."""
+    """Return every promise that a turn breaks, but for the time that it took."""
     return [
         *_status(turn),
         *_written(turn),
         *_repair(turn),
-        *(text for outcome in (turn.faulted, turn.repair, turn.again) for text in _output(outcome, turn)),
+        *(text for outcome in (turn.faulted, turn.repair, turn.again) if outcome for text in _output(outcome, turn)),
     ]
 
 
 def _status(turn: Turn) -> Iterator[str]:
-    status, seconds = turn.faulted.status, turn.faulted.seconds
+    status = turn.faulted.status
     ending = turn.fault.ending if turn.fault and turn.met else Ending.DONE
     if status not in ALLOWED[ending]:
         yield f"status {status}, but this is {ending.value}: {_first_line(turn.faulted)}"
-    if seconds > turn.limit + GRACE:
-        yield f"took {seconds:.0f} s with a limit of {turn.limit:.0f} s"
     if turn.was_followed:
         yield "followed a redirect"
+
+
+def lateness(turn: Turn) -> Iterator[str]:
+    """Yield a finding if a run took much longer than its time limit. How much depends on the machine."""
+    if turn.faulted.seconds > turn.limit + GRACE:
+        yield f"took {turn.faulted.seconds:.0f} s with a limit of {turn.limit:.0f} s"
 
 
 def _written(turn: Turn) -> Iterator[str]:
@@ -73,10 +77,10 @@ def _report(outcome: Outcome) -> dict[str, Any] | None:
 
 
 def _repair(turn: Turn) -> Iterator[str]:
-    if turn.repair.status != DONE:
+    if turn.repair and turn.repair.status != DONE:
         yield f"the next run ended with {turn.repair.status}: {_first_line(turn.repair)}"
-    yield from _differences(turn, turn.repaired, "after the next run")
-    if turn.again.status != DONE:
+    yield from _differences(turn, turn.end, "after the next run")
+    if turn.again and turn.again.status != DONE:
         yield f"a plan after the next run ended with {turn.again.status}"
 
 

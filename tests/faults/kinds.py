@@ -39,6 +39,8 @@ class Fault(NamedTuple):
     """Whether it comes before the request's body is read."""
     is_slow: bool = False
     """Whether a run waits until its own time limit."""
+    is_costly: bool = False
+    """Whether it takes so much processor time that the table has it at fewer calls."""
 
 
 def _half_line(exchange: Exchange) -> bool:
@@ -201,6 +203,7 @@ _ODD: Final = (
 CONNECTIONS: Final = (
     Fault("refuses the connection", TEMPORARY, on_connection="refuse"),
     Fault("resets the connection before the request", TEMPORARY, on_connection="reset"),
+    Fault("ends the TLS handshake", TEMPORARY, on_connection="no handshake"),
     Fault("has a certificate for another name", REFUSED, on_connection="wrong name"),
     Fault("has an expired certificate", REFUSED, on_connection="expired"),
     Fault("has a self-signed certificate", REFUSED, on_connection="self-signed"),
@@ -235,7 +238,7 @@ EXCHANGES: Final = (
     Fault("answers with nothing", EITHER, _empty),
     Fault("answers with another JSON", REFUSED, partial(_content, f'{{"message": "{CANARY}"}}'.encode(), _JSON)),
     Fault("answers with something that is not HTTP", EITHER, _garbage),
-    Fault("answers with far too much", EITHER, _huge),
+    Fault("answers with far too much", EITHER, _huge, is_costly=True),
     Fault("answers with headers without an end", EITHER, _huge_head),
     Fault("answers with 300 headers", DONE, _many_headers),
     Fault("answers with a wrong Content-Type", EITHER, partial(_typed, "text/plain")),

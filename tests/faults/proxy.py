@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tests.servers.pki import DAY, Authority, self_signed
+from tests.servers.relay import CHUNK
 
 if TYPE_CHECKING:
     from tests.faults.kinds import Fault
@@ -36,6 +37,9 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path.partition('?')[0]}"
 
     @property
     def length(self) -> int:
@@ -213,6 +217,9 @@ class FaultProxy:
             plain.settimeout(PATIENCE)
             if how == "reset":
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                return
+            if how == "no handshake":
+                plain.recv(CHUNK)
                 return
             context = self._tls.get(how or "", self._tls[""])
             with context.wrap_socket(plain, server_side=True) as secure, Forward(self.upstream) as server:

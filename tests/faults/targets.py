@@ -279,8 +279,9 @@ def _s3(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Tar
 def _program(_: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
     program = FaultyProgram(folder)
     section = {"provider": "exec", "command": [str(program.path), "get"], "statuses": STATUSES, "timeout": 300}
+    kubeconfigs = [str(config / "kubeconfig")]
     environ = trusting(
-        folder, programs=[[str(program.path), "get"]], servers=[servers.cluster], kubeconfigs=[str(config / "kubeconfig")]
+        folder, programs=[[str(program.path), "get"]], servers=[servers.cluster], kubeconfigs=kubeconfigs
     )
     return Target(
         "program",
@@ -306,8 +307,8 @@ _MADE: Final = {
 def target(name: str, servers: Servers, folder: Path) -> Iterator[Target]:
     """Make one of `NAMES`. Its files are in `folder`, those of the environment in `folder/config`."""
     own, config = folder / "target", folder / "config"
-    own.mkdir(parents=True)
-    config.mkdir()
+    for needed in (own, config):
+        needed.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
         yield _MADE[name](stack, servers, own, config)
 

@@ -1,5 +1,6 @@
-"""One turn: new values at the source, a run that meets a fault, and a clean run that repairs what the first one left."""
+"""One turn: new values at the source, a run that meets a fault, and a clean run that repairs what it left."""
 
+import base64
 import contextlib
 import io
 import json
@@ -8,16 +9,17 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from unittest import mock
 
 from bridge.cli import main
 from tests.faults.kinds import Fault
 from tests.faults.targets import Cluster, Servers, Target, target, values
+from tests.waiting import with_enough_time
 
 ID: Final = "faults"
 STATE: Final = f"ConfigMap/bridge-{ID}"
-LIMIT: Final = 30.0  # seconds for a run that has no reason to wait
+LIMIT: Final = 120.0  # seconds for a run that has no reason to wait
 SLOW_LIMIT: Final = 2.0  # for one that has
 _LEASE: Final = f"/apis/coordination.k8s.io/v1/namespaces/{{}}/leases/bridge-{ID}"
 _PLURALS: Final = {"secrets": "Secret", "configmaps": "ConfigMap"}
@@ -55,15 +57,17 @@ class Turn:
 
     fault: Fault | None
     faulted: Outcome
-    calls: int
+    calls: list[str]
     met: int
     was_followed: bool
     before: Objects
     after: Objects
     wanted: Mapping[str, Mapping[str, str] | None]
-    repair: Outcome
-    repaired: Objects
-    again: Outcome
+    repair: Outcome | None
+    """The next run; None if the first one did everything."""
+    again: Outcome | None
+    """A plan at the end, which has nothing to do; None if the first run wrote nothing."""
+    end: Objects
     limit: float
     canaries: frozenset[str]
 
@@ -75,7 +79,8 @@ class Table:
         self.target: Final = made
         self.cluster: Final = cluster
         self._config: Final = folder / "config"
-        self._number = 0
+        self.turns = 0
+        self._has_met = False
         kubeconfig = self._config / "kubeconfig"
         cluster.own_kubeconfig(kubeconfig)
         self._address = cluster.url
@@ -83,8 +88,8 @@ class Table:
             self._address = made.server.url
             cluster.kubeconfig(kubeconfig, made.server.url, made.server.authority.file)
 
-    def start(self) -> int:
-        """Write everything once, and return how many calls a turn makes that meets no fault."""
+    def start(self) -> list[str]:
+        """Write everything once, and return the calls of a turn that meets no fault."""
         self._next()
         first = self._run(LIMIT)
         assert first.status == 0, first.err
@@ -93,27 +98,37 @@ class Table:
         return clean.calls
 
     def turn(self, fault: Fault | None, call: int = 0, *, lasting: bool = False) -> Turn:
-        """Let a run meet a fault at one of its calls, and run twice without it."""
-        limit = SLOW_LIMIT if fault and fault.is_slow else LIMIT
+        """Let a run meet a fault at one of its calls, and let the next run repair what it left.
+
+        A run that waits until its time limit gets a short one, or a longer one if it did not come so far.
+        """
+        if fault is None or not fault.is_slow:
+            return self._turn(fault, call, lasting=lasting, limit=LIMIT)
+        return with_enough_time(
+            lambda limit: self._turn(fault, call, lasting=lasting, limit=limit),
+            lambda: self._has_met,
+            first=SLOW_LIMIT,
+        )
+
+    def _turn(self, fault: Fault | None, call: int, *, lasting: bool, limit: float) -> Turn:
         self._next()
         before = self.objects()
         server = self.target.server
         server.apply(fault, call, lasting=lasting)
         faulted = self._run(limit)
-        calls, met, was_followed = len(server.calls), server.met, server.was_followed
-        self.asked = list(server.calls)
+        calls, met, was_followed = list(map(str, server.calls)), server.met, server.was_followed
+        self._has_met = met > 0
         server.end()
         after = self.objects()
         self._give_lease_back()
-        repair = self._run(LIMIT)
-        repaired = self.objects()
-        again = self._run(LIMIT, "plan", "--exit-code") if faulted.status else repair
+        repair = self._run(LIMIT) if faulted.status else None
+        again = None if faulted.status in {1, 75} else self._run(LIMIT, "plan", "--exit-code")
         canaries = {self.cluster.token} | self.target.canaries
-        for number in (self._number, self._number - 1):
+        for number in (self.turns, self.turns - 1):
             canaries |= set(values(number).values())
         return Turn(
             *(fault, faulted, calls, met, was_followed, before, after),
-            *(self._wanted(), repair, repaired, again, limit, frozenset(canaries)),
+            *(self._wanted(), repair, again, self.objects(), limit, frozenset(canaries)),
         )
 
     def objects(self) -> Objects:
@@ -134,11 +149,11 @@ class Table:
 
     def _next(self) -> None:
         """Store new values; let one object be new, one be gone, and one be changed by hand."""
-        self._number += 1
-        self.target.put(values(self._number))
-        names = {"settings": self._number}
+        self.turns += 1
+        self.target.put(values(self.turns))
+        names = {"settings": self.turns}
         if self.target.is_cluster:
-            names[f"extra-{self._number % 2}"] = self._number
+            names[f"extra-{self.turns % 2}"] = self.turns
             path = f"/api/v1/namespaces/{self.cluster.namespace}/configmaps/settings?fieldManager=kubectl-edit"
             self.cluster.ask("PATCH", path, {"data": {"ROUND": "by hand"}}, _MERGE)
         settings = [_SETTINGS.format(name=name, number=number) for name, number in names.items()]
@@ -153,13 +168,13 @@ class Table:
 
     def _wanted(self) -> Mapping[str, Mapping[str, str] | None]:
         wanted: dict[str, Mapping[str, str] | None] = {
-            "Secret/app": {name: _encoded(value) for name, value in values(self._number).items()},
-            "ConfigMap/settings": {"ROUND": str(self._number)},
+            "Secret/app": {name: _encoded(value) for name, value in values(self.turns).items()},
+            "ConfigMap/settings": {"ROUND": str(self.turns)},
         }
         if self.target.is_cluster:
             wanted |= {
-                f"ConfigMap/extra-{self._number % 2}": {"ROUND": str(self._number)},
-                f"ConfigMap/extra-{(self._number + 1) % 2}": None,
+                f"ConfigMap/extra-{self.turns % 2}": {"ROUND": str(self.turns)},
+                f"ConfigMap/extra-{(self.turns + 1) % 2}": None,
             }
         return wanted
 
@@ -180,9 +195,7 @@ class Table:
 
 
 def _encoded(value: str) -> str:
-    from base64 import b64encode
-
-    return b64encode(value.encode()).decode()
+    return base64.b64encode(value.encode()).decode()
 
 
 @contextlib.contextmanager

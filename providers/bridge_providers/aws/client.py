@@ -16,6 +16,7 @@ from botocore import exceptions
 from botocore.config import Config
 
 from bridge.http.proxies import is_loopback, proxy_from
+from bridge.http.tls import is_untrusted
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.aws.chain import check_chain, check_client
 
@@ -180,7 +181,7 @@ def _denied_chain(error: exceptions.ClientError) -> Failure:
 
 def _failed(error: Exception, place: str) -> Failure:
     """Describe a request without an answer in our own words."""
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, exceptions.SSLError) and is_untrusted(error.kwargs.get("error")):
         hint = "set AWS_CA_BUNDLE to the file of its CA"
         return ProviderError(f"the certificate of {place} is not trusted", hint=hint)
     if isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError)):

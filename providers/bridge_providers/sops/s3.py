@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback, proxy_from
+from bridge.http.tls import is_untrusted
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
 from bridge_providers.aws.chain import check_chain, check_client
 from bridge_providers.scaleway import paths
@@ -25,7 +26,7 @@ from bridge_providers.sops.files import LIMIT
 
 if TYPE_CHECKING:
     from boto3.session import Session
-    from botocore.exceptions import ClientError, SSLError
+    from botocore.exceptions import ClientError
 
     from bridge_providers.sops import Sops
 
@@ -382,7 +383,7 @@ def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
         ),
         "cannot be reached": (aws.ConnectionError, aws.HTTPClientError, OSError),
     }
-    if isinstance(error, aws.SSLError) and _is_untrusted(error):
+    if isinstance(error, aws.SSLError) and is_untrusted(error.kwargs.get("error")):
         message = f"the certificate of the store at {place} is not trusted"
         return ProviderError(message, hint="set AWS_CA_BUNDLE to the file of its CA")
     for words, kinds in temporary.items():
@@ -394,13 +395,3 @@ def _failed(error: Exception, place: str) -> ProviderError | Unavailable:
     if isinstance(error, (aws.CredentialRetrievalError, aws.TokenRetrievalError, aws.SSOError)):
         return Denied(f"the keys in {_AWS_KEYS} cannot be loaded ({name})")
     return ProviderError(_LASTING.get(name, f"boto3 cannot ask the store ({name})"))
-
-
-def _is_untrusted(error: "SSLError") -> bool:
-    """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
-    from ssl import SSLCertVerificationError  # noqa: PLC0415 - as above
-
-    inner: object = error.kwargs.get("error")
-    while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):
-        inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
-    return isinstance(inner, SSLCertVerificationError)
