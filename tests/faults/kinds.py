@@ -20,10 +20,10 @@ _PAUSE: Final = 0.02
 class Ending(Enum):
     """How a run may end that meets a fault. A fault that comes once may always be overcome."""
 
-    DONE = "the run does not notice"
+    DONE = "no failure of the run"
     TEMPORARY = "a temporary failure"
     REFUSED = "a failure that stays"
-    EITHER = "depends on the request"
+    EITHER = "a failure of either kind"
 
 
 class Fault(NamedTuple):

@@ -48,8 +48,10 @@ class Found(NamedTuple):
     fault: str
     call: int
     lasting: bool
+    calls: int
+    """How many calls a clean run makes."""
     asked: str
-    """The call that met the fault in a clean run."""
+    """The one of them that met the fault."""
     met: bool
     status: int
     seconds: float
@@ -77,7 +79,7 @@ def run_case(made: Table, case: Case, asked: Sequence[str]) -> Found:
     turn = made.turn(case.fault, case.call, lasting=case.lasting)
     wrong = [*findings(turn), *lateness(turn)]
     return Found(
-        *(made.target.name, case.fault.name, case.call, case.lasting, asked[case.call - 1], turn.met > 0),
+        *(made.target.name, case.fault.name, case.call, case.lasting, len(asked), asked[case.call - 1], turn.met > 0),
         *(turn.faulted.status, turn.faulted.seconds, turn.faulted.seconds - turn.limit),
         tuple(dict.fromkeys(wrong)),
     )
@@ -106,7 +108,7 @@ def run_shard(shard: Shard, servers: Servers, site: str) -> list[Found]:
         own = itertools.islice(cases(chosen, len(asked), shard.every), shard.number, None, shard.of)
         found = [run_case(made, case, asked) for case in own]
         shown = tuple(dict.fromkeys(in_events(made)))
-        return [*found, Found(shard.target, "any", 0, False, "Events", False, 0, 0, 0, shown)] if shown else found
+        return [*found, Found(shard.target, "any", 0, False, 0, "Events", False, 0, 0, 0, shown)] if shown else found
 
 
 def run_all(parts: Sequence[Shard], servers: Servers, processes: int) -> Iterator[list[Found]]:

@@ -30,7 +30,8 @@ def recorded(found: Sequence[Found], before: Record | None = None) -> Record:
         own = [one for one in found if one.target == name]
         order = [fault.name for fault in (PROGRAMS if name == PROGRAM else SERVERS)]
         statuses = {fault: _statuses([one for one in own if one.fault == fault]) for fault in order}
-        record[name] = {"runs": len(own), "calls": max(one.call for one in own), "statuses": statuses}
+        record[name] = {"runs": len(own), "calls": own[0].calls, "tried": len({one.call for one in own})}
+        record[name]["statuses"] = statuses
     return {name: record[name] for name in NAMES if name in record}
 
 
@@ -61,14 +62,15 @@ def tables(record: Record) -> str:
 
 
 def _calls(record: Record) -> str:
-    counts = [_count(target["calls"], name) for name, target in record.items()]
+    counts = [_count(target["calls"], target["tried"], name) for name, target in record.items()]
     return f"{', '.join(counts[:-1])}, and {counts[-1]}"
 
 
-def _count(number: int, name: str) -> str:
+def _count(calls: int, tried: int, name: str) -> str:
     if name == PROGRAM:
         return "starts the program once"
-    return f"{number} {'call' if number == 1 else 'calls'} to {'the ' * (name == 'API server')}{name}"
+    some = "" if tried == calls else f" ({tried} of them met the faults)"
+    return f"{calls} {'call' if calls == 1 else 'calls'} to {'the ' * (name == 'API server')}{name}{some}"
 
 
 def _rows(record: Record, faults: Iterable[Fault], targets: Sequence[str]) -> Iterable[str]:

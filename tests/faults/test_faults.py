@@ -131,7 +131,7 @@ def test_turn_without_fault_in_it_has_no_findings() -> None:
     [
         ({"faulted": FINE._replace(status=1, err="bridge: error: x")}, "status 1, but this is a temporary failure"),
         ({"faulted": FINE._replace(status=3)}, "status 3"),
-        ({"met": 0, "faulted": GONE, "after": BEFORE}, "status 75, but this is the run does not notice"),
+        ({"met": 0, "faulted": GONE, "after": BEFORE}, "status 75, but this is no failure of the run"),
         ({"was_followed": True}, "followed a redirect"),
         ({"after": BEFORE}, "Secret/app is not as wanted after status 0"),
         ({"faulted": GONE}, "status 75, but something was written"),

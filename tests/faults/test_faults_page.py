@@ -13,7 +13,7 @@ FAULT = SERVERS[0].name
 
 
 def found(name: str, fault: str, status: int, *, lasting: bool = False, met: bool = True) -> Found:
-    return Found(name, fault, 1, lasting, "GET /", met, status, 0.1, -1.0, ())
+    return Found(name, fault, 1, lasting, 1, "GET /", met, status, 0.1, -1.0, ())
 
 
 def test_page_has_tables_of_record() -> None:
