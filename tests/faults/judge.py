@@ -1,10 +1,11 @@
 """Says what is wrong with a turn: bridge's promises, held against what happened."""
 
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tests.faults.kinds import CANARY, Ending
+from tests.faults.kinds import CANARY, Ending, Fault
 from tests.faults.targets import forms
 from tests.faults.turns import Outcome, Turn
 
@@ -17,6 +18,11 @@ ALLOWED: Final = {
     Ending.REFUSED: {DONE, REFUSED, STOPPED},
     Ending.EITHER: {DONE, REFUSED, STOPPED, TEMPORARY},
 }
+
+
+def allowed_of(fault: Fault) -> set[int]:
+    """Return the exit statuses that a run may have that meets a fault."""
+    return {DONE, 128 + fault.signal} if fault.signal else ALLOWED[fault.ending]
 
 
 def findings(turn: Turn) -> list[str]:
@@ -32,8 +38,11 @@ def findings(turn: Turn) -> list[str]:
 def _status(turn: Turn) -> Iterator[str]:
     status = turn.faulted.status
     ending = turn.fault.ending if turn.fault and turn.met else Ending.DONE
-    if status not in ALLOWED[ending]:
+    allowed = allowed_of(turn.fault) if turn.fault and turn.met else {DONE}
+    if status not in allowed:
         yield f"status {status}, but this is {ending.value}: {_first_line(turn.faulted)}"
+    if turn.was_held and turn.fault and turn.fault.signal not in {0, signal.SIGKILL}:
+        yield "did not give its Lease back"
     if turn.was_followed:
         yield "followed a redirect"
 
@@ -49,7 +58,7 @@ def _written(turn: Turn) -> Iterator[str]:
     status = turn.faulted.status
     if status == DONE:
         yield from _differences(turn, turn.after, "after status 0")
-    elif status != STOPPED and turn.after != turn.before:
+    elif status in {REFUSED, TEMPORARY} and turn.after != turn.before:
         yield f"status {status}, but something was written"
     for name, written in _told(turn.faulted).items():
         before, after = turn.before.get(name), turn.after.get(name)
@@ -98,9 +107,11 @@ def _output(outcome: Outcome, turn: Turn) -> Iterator[str]:
             yield f"a value or a server's own words were shown: {_first_line(outcome)}"
     if "Traceback" in said or "a bug in" in said:
         yield f"a bug: {outcome.err.strip()[:500]}"
-    if _report(outcome) is None:
+    is_struck = outcome.status > 128
+    if _report(outcome) is None and not (is_struck and outcome.out == ""):
         yield "the report is no JSON"
-    if outcome.status not in {DONE, 4} and "bridge: error: " not in outcome.err:
+    words = "" if outcome.status == 128 + signal.SIGKILL else "bridge: " if is_struck else "bridge: error: "
+    if outcome.status not in {DONE, 4} and words not in outcome.err:
         yield f"status {outcome.status} without an error"
 
 

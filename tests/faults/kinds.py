@@ -1,6 +1,7 @@
 """The faults of a server: what each is called in the table, what it does, and how a run may end that meets it."""
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -24,17 +25,20 @@ class Ending(Enum):
     TEMPORARY = "a temporary failure"
     REFUSED = "a failure that stays"
     EITHER = "a failure of either kind"
+    ENDED = "the end of a run by a signal"
 
 
 class Fault(NamedTuple):
-    """A fault of a connection (`on_connection`), of one exchange (`act`, which says if the connection stays open), or
-    of a program (`script`)."""
+    """A fault of a connection (`on_connection`), of one exchange (`act`, which says if the connection stays open), of a
+    program (`script`), or of bridge's own process (`signal`)."""
 
     name: str
     ending: Ending
     act: Callable[[Exchange], bool] | None = None
     on_connection: str | None = None
     script: str = ""
+    signal: int = 0
+    """What bridge's own process gets. The call is then carried out."""
     is_early: bool = False
     """Whether it comes before the request's body is read."""
     is_slow: bool = False
@@ -187,11 +191,16 @@ def _lengths(lengths: tuple[str, ...], exchange: Exchange) -> bool:
     return False
 
 
+def _struck(exchange: Exchange) -> bool:
+    exchange.strike()
+    return exchange.send(exchange.real())
+
+
 def _unknown_status(exchange: Exchange) -> bool:
     return exchange.send(Reply(999, [("Content-Type", "application/json")], json.dumps({"a": CANARY}).encode()))
 
 
-DONE, TEMPORARY, REFUSED, EITHER = Ending
+DONE, TEMPORARY, REFUSED, EITHER, ENDED = Ending
 _JSON: Final = "application/json"
 _ODD: Final = (
     ("Retry-After", "99999999999999999999"),
@@ -253,3 +262,10 @@ EXCHANGES: Final = (
 )
 SERVERS: Final = (*CONNECTIONS, *EXCHANGES)
 """Every fault of a server, in the order of the table."""
+SIGNALS: Final = (
+    Fault("is interrupted (Ctrl-C, SIGINT)", ENDED, _struck, signal=signal.SIGINT),
+    Fault("is terminated (SIGTERM)", ENDED, _struck, signal=signal.SIGTERM),
+    Fault("loses its terminal (SIGHUP)", ENDED, _struck, signal=signal.SIGHUP),
+    Fault("is killed (SIGKILL)", ENDED, _struck, signal=signal.SIGKILL),
+)
+"""Every signal, in the order of its table."""

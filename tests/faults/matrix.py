@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,11 +12,11 @@ from typing import Final, NamedTuple
 
 from tests.faults.judge import findings, lateness
 from tests.faults.kinds import Fault
-from tests.faults.targets import NAMES, Servers, forms, values
+from tests.faults.targets import NAMES, PROCESS, Servers, forms, values
 from tests.faults.turns import Table, table
 from tests.thirdparty.install import install
 
-SHARDS: Final = {"API server": 24, "Vault": 6, "AWS": 4}
+SHARDS: Final = {"API server": 24, "Vault": 6, "AWS": 4, PROCESS: 4}
 """Into how many parts a target's turns are divided; 2 for all others."""
 COSTLY: Final = 6
 """A fault that costs much meets only every sixth call, from the first on."""
@@ -64,7 +65,7 @@ def cases(faults: Sequence[Fault], calls: int, every: int = 1) -> Iterator[Case]
     """Yield every case of a target whose clean run makes so many calls."""
     for fault in faults:
         step = max(every, COSTLY if fault.is_costly else 1)
-        for call, lasting in itertools.product(range(1, calls + 1, step), (False, True)):
+        for call, lasting in itertools.product(range(1, calls + 1, step), (False,) if fault.signal else (False, True)):
             yield Case(fault, call, lasting)
 
 
@@ -96,6 +97,8 @@ def in_events(made: Table) -> Iterator[str]:
 
 def run_shard(shard: Shard, servers: Servers, site: str) -> list[Found]:
     """Run a shard in this process."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        signal.signal(number, handler)  # a shell's background job ignores them, and so would its children
     if site not in sys.path:
         sys.path.insert(0, site)
     name = f"faults-{shard.target.lower().replace(' ', '-')}-{shard.number}-{os.getpid()}"

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import bridge
-from tests.faults.kinds import SERVERS, Fault
+from tests.faults.kinds import SERVERS, SIGNALS, Fault
 from tests.faults.matrix import Found
 from tests.faults.programs import PROGRAMS
-from tests.faults.targets import NAMES
+from tests.faults.targets import NAMES, PROCESS, PROGRAM, SERVER_NAMES
 
 PAGE: Final = Path(bridge.__file__).parent / "help" / "faults.md"
 RECORD: Final = Path(__file__).parent / "record.json"
 BLOCK: Final = re.compile(r"(?<=<!-- faults -->\n).*?(?=<!-- /faults -->)", re.DOTALL)
-PROGRAM: Final = NAMES[-1]
+FAULTS: Final = {PROGRAM: PROGRAMS, PROCESS: SIGNALS} | dict.fromkeys(SERVER_NAMES, SERVERS)
+"""The faults of each target."""
 
 Record = Mapping[str, Any]
 
@@ -28,8 +29,7 @@ def recorded(found: Sequence[Found], before: Record | None = None) -> Record:
     record = {name: dict(target) for name, target in (before or {}).items()}
     for name in dict.fromkeys(one.target for one in found):
         own = [one for one in found if one.target == name]
-        order = [fault.name for fault in (PROGRAMS if name == PROGRAM else SERVERS)]
-        statuses = {fault: _statuses([one for one in own if one.fault == fault]) for fault in order}
+        statuses = {fault.name: _statuses([one for one in own if one.fault == fault.name]) for fault in FAULTS[name]}
         record[name] = {"runs": len(own), "calls": own[0].calls, "tried": len({one.call for one in own})}
         record[name]["statuses"] = statuses
     return {name: record[name] for name in NAMES if name in record}
@@ -44,25 +44,28 @@ def _statuses(found: Sequence[Found]) -> dict[str, list[int]]:
 
 
 def tables(record: Record) -> str:
-    """Format a record as the two tables of the page."""
-    servers = NAMES[:-1]
+    """Format a record as the tables of the page."""
     lines = [
         f"{sum(target['runs'] for target in record.values()):,} runs. A clean one makes {_calls(record)}.",
         "",
-        f"| what the server does | {' | '.join(servers)} |",
-        f"|---|{'---|' * len(servers)}",
-        *_rows(record, SERVERS, servers),
+        f"| what the server does | {' | '.join(SERVER_NAMES)} |",
+        f"|---|{'---|' * len(SERVER_NAMES)}",
+        *_rows(record, SERVERS, SERVER_NAMES),
         "",
         "| what the program does | exit status |",
         "|---|---|",
         *_rows(record, PROGRAMS, [PROGRAM]),
+        "",
+        "| what happens to bridge | exit status |",
+        "|---|---|",
+        *_rows(record, SIGNALS, [PROCESS]),
         "",
     ]
     return "\n".join(lines)
 
 
 def _calls(record: Record) -> str:
-    counts = [_count(target["calls"], target["tried"], name) for name, target in record.items()]
+    counts = [_count(one["calls"], one["tried"], name) for name, one in record.items() if name != PROCESS]
     return f"{', '.join(counts[:-1])}, and {counts[-1]}"
 
 
@@ -81,7 +84,7 @@ def _rows(record: Record, faults: Iterable[Fault], targets: Sequence[str]) -> It
 
 def _cell(cell: Mapping[str, list[int]]) -> str:
     once, lasting = (", ".join(map(str, cell.get(which, ()))) for which in ("once", "lasting"))
-    return once if once == lasting else f"{once} / {lasting}"
+    return once if lasting in {once, ""} else f"{once} / {lasting}"
 
 
 def replaced(page: str, block: str) -> str:

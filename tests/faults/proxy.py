@@ -71,10 +71,12 @@ class Upstream:
 class Exchange:
     """One request that meets a fault, and the means to answer it."""
 
-    def __init__(self, sock: socket.socket, request: Request, upstream: "Forward", over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, request: Request, upstream: "Forward", proxy: "FaultProxy") -> None:
         self.sock: Final = sock
+        self.strike: Final = proxy.strike
+        """What is to happen outside of the exchange."""
         self.request: Final = request
-        self.over: Final = over
+        self.over: Final = proxy.over
         """Set when the run has ended."""
         self._upstream: Final = upstream
 
@@ -120,6 +122,8 @@ class FaultProxy:
         self.calls: list[Request] = []
         self.met = 0
         """How often the fault was met since `apply`."""
+        self.strike: Callable[[], object] = lambda: None
+        self.over = threading.Event()
         self.was_followed = False
         """Whether a client has followed a redirect."""
         self._tls: Final = _contexts(self.authority, folder)
@@ -128,7 +132,6 @@ class FaultProxy:
         self._call = 0
         self._lasting = False
         self._is_armed = False
-        self._over = threading.Event()
         self._open: Final[set[socket.socket]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: Final[int] = self._listener.getsockname()[1]
@@ -150,14 +153,14 @@ class FaultProxy:
             self.calls.clear()
             self.met, self.was_followed = 0, False
             self._fault, self._call, self._lasting = fault, call, lasting
-            self._over = threading.Event()
+            self.over = threading.Event()
             self._arm_before(1)
 
     def end(self) -> None:
         """Be a plain proxy again: every connection is closed, and every wait ends."""
         with self._lock:
             self._fault, self._is_armed = None, False
-            self._over.set()
+            self.over.set()
             if self._listener.fileno() < 0 and not self._closed:
                 self._listen_again()
             self._abort(set())
@@ -173,11 +176,11 @@ class FaultProxy:
             self.met += 1
             _stop(self._listener)
             if not self._lasting:
-                threading.Timer(0.05, self._reopen, [self._over]).start()
+                threading.Timer(0.05, self._reopen, [self.over]).start()
 
     def _reopen(self, run: threading.Event) -> None:
         with self._lock:
-            if run is self._over and not run.is_set() and self._listener.fileno() < 0:
+            if run is self.over and not run.is_set() and self._listener.fileno() < 0:
                 self._listen_again()
 
     def _listen_again(self) -> None:
@@ -235,7 +238,7 @@ class FaultProxy:
                 number, fault = self._counted(request)
                 if fault is None or not fault.is_early:
                     request = request._replace(body=stream.read(request.length))
-                exchange = Exchange(sock, request, server, self._over)
+                exchange = Exchange(sock, request, server, self)
                 if fault is not None and fault.act is not None:
                     stays = fault.act(exchange)
                 else:

@@ -5,13 +5,13 @@ import contextlib
 import json
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.session import Session
 
-from tests.faults.kinds import CANARY, SERVERS, Fault
+from tests.faults.kinds import CANARY, SERVERS, SIGNALS, Fault
 from tests.faults.programs import PROGRAMS, STATUSES, FaultyProgram
 from tests.faults.proxy import Dialect, FaultProxy, Forward, Reply, Request, Upstream
 from tests.providers.sops.folder import Folder
@@ -23,8 +23,11 @@ from tests.trusting import trusting
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-NAMES: Final = ("API server", "Vault", "Scaleway", "AWS", "S3", "program")
-"""The columns of the table."""
+SERVER_NAMES: Final = ("API server", "Vault", "Scaleway", "AWS", "S3")
+"""The columns of the table of servers."""
+PROGRAM: Final = "program"
+PROCESS: Final = "bridge"
+NAMES: Final = (*SERVER_NAMES, PROGRAM, PROCESS)
 _JSON: Final = ("Content-Type", "application/json")
 _REASONS: Final = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
 
@@ -158,6 +161,11 @@ def _api_server(stack: "ExitStack", servers: Servers, folder: Path, config: Path
     )
 
 
+def _bridge(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
+    """A good API server: it is bridge's own process that something happens to, when a call arrives."""
+    return replace(_api_server(stack, servers, folder, config), name=PROCESS, faults=SIGNALS)
+
+
 def _vault(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
     """An AppRole that may read one document: a run logs in, reads, and revokes its token."""
     proxy = _proxy(stack, folder, servers.vault, vault, None)
@@ -284,7 +292,7 @@ def _program(_: "ExitStack", servers: Servers, folder: Path, config: Path) -> Ta
         folder, programs=[[str(program.path), "get"]], servers=[servers.cluster], kubeconfigs=kubeconfigs
     )
     return Target(
-        "program",
+        PROGRAM,
         PROGRAMS,
         program,
         program.put,
@@ -299,7 +307,8 @@ _MADE: Final = {
     "Scaleway": _scaleway,
     "AWS": _aws,
     "S3": _s3,
-    "program": _program,
+    PROGRAM: _program,
+    PROCESS: _bridge,
 }
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults import judge, matrix
-from tests.faults.kinds import CANARY, SERVERS, Ending, Fault
+from tests.faults.kinds import CANARY, SERVERS, SIGNALS, Ending, Fault
 from tests.faults.programs import PROGRAMS
-from tests.faults.targets import NAMES, Servers, values
+from tests.faults.targets import NAMES, PROCESS, PROGRAM, SERVER_NAMES, Servers, values
 from tests.faults.turns import Outcome, Turn, table
 from tests.servers.apiserver import RealCluster
 
@@ -47,8 +47,8 @@ def sample(name: str) -> list[tuple[Fault, float, bool]]:
     """Draw a target's faults: each with the call, as a part of all, and whether it lasts."""
     drawn = random.Random(20261129)
     shuffled = drawn.sample(SERVERS, len(SERVERS))
-    dealt = {server: shuffled[number :: len(NAMES) - 1] for number, server in enumerate(NAMES[:-1])}
-    dealt[NAMES[-1]] = drawn.sample(PROGRAMS, len(PROGRAMS))
+    dealt = {server: shuffled[number :: len(SERVER_NAMES)] for number, server in enumerate(SERVER_NAMES)}
+    dealt |= {PROGRAM: list(PROGRAMS), PROCESS: list(SIGNALS)}
     places = {
         target: [(fault, drawn.random(), drawn.random() < 0.5) for fault in faults] for target, faults in dealt.items()
     }
@@ -57,8 +57,8 @@ def sample(name: str) -> list[tuple[Fault, float, bool]]:
 
 def test_sample_has_every_fault_once_and_every_target() -> None:
     drawn = [fault.name for name in NAMES for fault, _, _ in sample(name)]
-    assert sorted(drawn) == sorted(fault.name for fault in (*SERVERS, *PROGRAMS))
-    assert all(len(sample(name)) >= 10 for name in NAMES)
+    assert sorted(drawn) == sorted(fault.name for fault in (*SERVERS, *PROGRAMS, *SIGNALS))
+    assert all(len(sample(name)) >= 10 for name in SERVER_NAMES)
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_fault_breaks_no_promise(
         asked = made.start()
         for fault, place, lasting in sample(name):
             call = int(place * len(asked)) + 1
-            turn = made.turn(fault, call, lasting=lasting)
+            turn = made.turn(fault, call, lasting=lasting and not fault.signal)
             wrong[fault.name, asked[call - 1], lasting] = judge.findings(turn)
             assert turn.met, f"{fault.name} was not met"
         assert list(matrix.in_events(made)) == []
@@ -110,6 +110,7 @@ def turn(**changes: object) -> Turn:
         "was_followed": False,
         "before": BEFORE,
         "after": AFTER,
+        "was_held": False,
         "wanted": {"Secret/app": {"PASSWORD": "bmV3"}},
         "repair": None,
         "again": FINE,
@@ -132,6 +133,8 @@ def test_turn_without_fault_in_it_has_no_findings() -> None:
         ({"faulted": FINE._replace(status=1, err="bridge: error: x")}, "status 1, but this is a temporary failure"),
         ({"faulted": FINE._replace(status=3)}, "status 3"),
         ({"met": 0, "faulted": GONE, "after": BEFORE}, "status 75, but this is no failure of the run"),
+        ({"fault": SIGNALS[1], "was_held": True}, "did not give its Lease back"),
+        ({"fault": SIGNALS[1], "faulted": FINE._replace(status=130)}, "status 130, but this is the end of a run by"),
         ({"was_followed": True}, "followed a redirect"),
         ({"after": BEFORE}, "Secret/app is not as wanted after status 0"),
         ({"faulted": GONE}, "status 75, but something was written"),

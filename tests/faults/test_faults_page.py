@@ -1,10 +1,9 @@
 """The tables on the page `faults`, as `tests/faults/run.py --write` puts them there."""
 
 from tests.faults import page
-from tests.faults.judge import ALLOWED
+from tests.faults.judge import allowed_of
 from tests.faults.kinds import SERVERS
 from tests.faults.matrix import Found
-from tests.faults.programs import PROGRAMS
 from tests.faults.targets import NAMES
 from tests.pages import Page
 from tests.pages import page as help_page
@@ -25,13 +24,12 @@ def test_record_has_every_fault_of_every_target_with_statuses_that_it_may_have()
     statuses = {name: target["statuses"] for name, target in page.read().items()}
     assert list(statuses) == list(NAMES)
     for name in NAMES:
-        faults = PROGRAMS if name == page.PROGRAM else SERVERS
-        assert list(statuses[name]) == [fault.name for fault in faults]
-        for fault in faults:
-            for which in ("once", "lasting"):
-                seen = statuses[name][fault.name][which]
-                assert seen
-                assert set(seen) <= ALLOWED[fault.ending]
+        assert list(statuses[name]) == [fault.name for fault in page.FAULTS[name]]
+        for fault in page.FAULTS[name]:
+            seen = statuses[name][fault.name]
+            assert seen["once"]
+            assert seen["lasting"] or fault.signal
+            assert {*seen["once"], *seen["lasting"]} <= allowed_of(fault)
 
 
 def test_cell_has_all_statuses_once_and_from_then_on() -> None:
@@ -58,6 +56,6 @@ def test_targets_that_were_not_run_keep_their_record() -> None:
     assert list(after) == ["Vault", "S3"]
 
 
-def test_page_of_help_has_both_tables() -> None:
+def test_page_of_help_has_all_tables() -> None:
     rows = {row[0] for row in help_page("faults").marked("faults").rows}
-    assert rows == {fault.name for fault in (*SERVERS, *PROGRAMS)}
+    assert rows == {fault.name for faults in page.FAULTS.values() for fault in faults}

@@ -5,6 +5,8 @@ import contextlib
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from unittest import mock
 
 from bridge.cli import main
 from tests.faults.kinds import Fault
+from tests.faults.proxy import FaultProxy
 from tests.faults.targets import Cluster, Servers, Target, target, values
 from tests.waiting import with_enough_time
 
@@ -36,6 +39,7 @@ kind: ConfigMap
 metadata: {{name: {name}}}
 data: {{ROUND: "{number}"}}
 """
+_NEAR: Final = "from bridge.http import transport; transport.FAR = 1e9; from bridge.start import run; run()"
 _MERGE: Final = "application/merge-patch+json"
 
 Objects = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -62,6 +66,8 @@ class Turn:
     was_followed: bool
     before: Objects
     after: Objects
+    was_held: bool
+    """Whether the run has left its Lease."""
     wanted: Mapping[str, Mapping[str, str] | None]
     repair: Outcome | None
     """The next run; None if the first one did everything."""
@@ -115,12 +121,12 @@ class Table:
         before = self.objects()
         server = self.target.server
         server.apply(fault, call, lasting=lasting)
-        faulted = self._run(limit)
+        faulted = self._strike(fault.signal, limit) if fault and fault.signal else self._run(limit)
         calls, met, was_followed = list(map(str, server.calls)), server.met, server.was_followed
         self._has_met = met > 0
         server.end()
         after = self.objects()
-        self._give_lease_back()
+        was_held = self._give_lease_back()
         repair = self._run(LIMIT) if faulted.status else None
         again = None if faulted.status in {1, 75} else self._run(LIMIT, "plan", "--exit-code")
         canaries = {self.cluster.token} | self.target.canaries
@@ -128,7 +134,7 @@ class Table:
             canaries |= set(values(number).values())
         return Turn(
             *(fault, faulted, calls, met, was_followed, before, after),
-            *(self._wanted(), repair, again, self.objects(), limit, frozenset(canaries)),
+            *(was_held, self._wanted(), repair, again, self.objects(), limit, frozenset(canaries)),
         )
 
     def objects(self) -> Objects:
@@ -178,20 +184,41 @@ class Table:
             }
         return wanted
 
+    def _arguments(self, limit: float, command: str, *flags: str) -> list[str]:
+        where = ["staging", "--config", str(self._config), "--output", "json", "--timeout", str(limit)]
+        return [command, *where, "--allow-shrink", "--prune", *flags]
+
     def _run(self, limit: float, command: str = "sync", *flags: str) -> Outcome:
-        given = ["--allow-shrink", "--prune"] if command == "sync" else ["--allow-shrink", "--prune", *flags]
-        arguments = [command, "staging", "--config", str(self._config), "--output", "json", "--timeout", str(limit)]
         out, err = io.StringIO(), io.StringIO()
         began = time.monotonic()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main([*arguments, *given])
+            status = main(self._arguments(limit, command, *flags))
         return Outcome(status, out.getvalue(), err.getvalue(), time.monotonic() - began)
 
-    def _give_lease_back(self) -> None:
-        """End the Lease of a run that could not: the next one would wait for 20 s."""
+    def _strike(self, number: int, limit: float) -> Outcome:
+        """Run `sync` as a process of its own, which gets a signal when it meets its fault."""
+        assert isinstance(self.target.server, FaultProxy)
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _NEAR, *self._arguments(limit, "sync")],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.target.server.strike = lambda: process.send_signal(number)
+        out, err = process.communicate()
+        self.target.server.strike = lambda: None
+        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        return Outcome(status, out, err, time.monotonic() - began)
+
+    def _give_lease_back(self) -> bool:
+        """End the Lease of a run that could not, as the next one would wait for 20 s; return whether there was one."""
         path = _LEASE.format(self.cluster.namespace)
-        if self.cluster.ask("GET", path).get("spec", {}).get("holderIdentity"):
+        was_held = bool(self.cluster.ask("GET", path).get("spec", {}).get("holderIdentity"))
+        if was_held:
             self.cluster.ask("PATCH", path, {"spec": {"holderIdentity": ""}}, _MERGE)
+        return was_held
 
 
 def _encoded(value: str) -> str:
