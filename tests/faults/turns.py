@@ -193,6 +193,8 @@ class Table:
         began = time.monotonic()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = main(self._arguments(limit, command, *flags))
+        if status > 128:  # the signal is meant for this process, not for one run in it
+            raise SystemExit(status)
         return Outcome(status, out.getvalue(), err.getvalue(), time.monotonic() - began)
 
     def _strike(self, number: int, limit: float) -> Outcome:
