@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -20,6 +21,8 @@ SHARDS: Final = {"API server": 24, "Vault": 6, "AWS": 4, PROCESS: 4}
 """Into how many parts a target's turns are divided; 2 for all others."""
 COSTLY: Final = 6
 """A fault that costs much meets only every sixth call, from the first on."""
+FEW: Final = 4
+"""Into how many parts a target's turns are divided if a fault meets only some of the calls."""
 
 
 class Case(NamedTuple):
@@ -38,8 +41,8 @@ class Shard(NamedTuple):
     of: int
     faults: tuple[str, ...] = ()
     """The names of the faults; empty for all."""
-    every: int = 1
-    """Only every so many calls, from the first on."""
+    some: int = 0
+    """How many calls a fault meets, drawn from all with a fixed seed; 0 for every call."""
 
 
 class Found(NamedTuple):
@@ -61,18 +64,20 @@ class Found(NamedTuple):
     wrong: tuple[str, ...]
 
 
-def cases(faults: Sequence[Fault], calls: int, every: int = 1) -> Iterator[Case]:
-    """Yield every case of a target whose clean run makes so many calls."""
+def cases(faults: Sequence[Fault], calls: int, some: int = 0) -> Iterator[Case]:
+    """Yield every case of a target whose clean run makes so many calls, or only some for each fault."""
     for fault in faults:
-        step = max(every, COSTLY if fault.is_costly else 1)
-        for call, lasting in itertools.product(range(1, calls + 1, step), (False,) if fault.signal else (False, True)):
-            yield Case(fault, call, lasting)
+        places = range(1, calls + 1, COSTLY if fault.is_costly else 1)
+        drawn = random.Random(fault.name)
+        for lasting in (False,) if fault.signal else (False, True):
+            chosen = sorted(drawn.sample(places, some)) if 0 < some < len(places) else places
+            yield from (Case(fault, call, lasting) for call in chosen)
 
 
-def shards(targets: Sequence[str] = NAMES, faults: Sequence[str] = (), every: int = 1) -> list[Shard]:
+def shards(targets: Sequence[str] = NAMES, faults: Sequence[str] = (), some: int = 0) -> list[Shard]:
     """Return the parts of the whole table, or of some targets, faults and calls."""
-    counts = {name: SHARDS.get(name, 2) for name in targets}
-    return [Shard(name, number, of, tuple(faults), every) for name, of in counts.items() for number in range(of)]
+    counts = {name: min(SHARDS.get(name, 2), FEW if some else 100) for name in targets}
+    return [Shard(name, number, of, tuple(faults), some) for name, of in counts.items() for number in range(of)]
 
 
 def run_case(made: Table, case: Case, asked: Sequence[str]) -> Found:
@@ -108,7 +113,7 @@ def run_shard(shard: Shard, servers: Servers, site: str) -> list[Found]:
     ):
         asked = made.start()
         chosen = [one for one in made.target.faults if not shard.faults or one.name in shard.faults]
-        own = itertools.islice(cases(chosen, len(asked), shard.every), shard.number, None, shard.of)
+        own = itertools.islice(cases(chosen, len(asked), shard.some), shard.number, None, shard.of)
         found = [run_case(made, case, asked) for case in own]
         shown = tuple(dict.fromkeys(in_events(made)))
         return [*found, Found(shard.target, "any", 0, False, 0, "Events", False, 0, 0, 0, shown)] if shown else found

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +31,14 @@ def recorded(found: Sequence[Found], before: Record | None = None) -> Record:
     for name in dict.fromkeys(one.target for one in found):
         own = [one for one in found if one.target == name]
         statuses = {fault.name: _statuses([one for one in own if one.fault == fault.name]) for fault in FAULTS[name]}
-        record[name] = {"runs": len(own), "calls": own[0].calls, "tried": len({one.call for one in own})}
+        record[name] = {"runs": len(own), "calls": own[0].calls, "tried": _tried(own)}
         record[name]["statuses"] = statuses
     return {name: record[name] for name in NAMES if name in record}
+
+
+def _tried(found: Sequence[Found]) -> int:
+    """Return how many calls a fault has met."""
+    return max(Counter((one.fault, one.lasting) for one in found).values())
 
 
 def _statuses(found: Sequence[Found]) -> dict[str, list[int]]:
@@ -45,12 +51,13 @@ def _statuses(found: Sequence[Found]) -> dict[str, list[int]]:
 
 def tables(record: Record) -> str:
     """Format a record as the tables of the page."""
+    servers = [name for name in SERVER_NAMES if name in record]
     lines = [
         f"{sum(target['runs'] for target in record.values()):,} runs. A clean one makes {_calls(record)}.",
         "",
-        f"| what the server does | {' | '.join(SERVER_NAMES)} |",
-        f"|---|{'---|' * len(SERVER_NAMES)}",
-        *_rows(record, SERVERS, SERVER_NAMES),
+        f"| what the server does | {' | '.join(servers)} |",
+        f"|---|{'---|' * len(servers)}",
+        *_rows(record, SERVERS, servers),
         "",
         "| what the program does | exit status |",
         "|---|---|",
@@ -72,7 +79,7 @@ def _calls(record: Record) -> str:
 def _count(calls: int, tried: int, name: str) -> str:
     if name == PROGRAM:
         return "starts the program once"
-    some = "" if tried == calls else f" ({tried} of them met the faults)"
+    some = "" if tried == calls else f" (each fault met {tried} of them)"
     return f"{calls} {'call' if calls == 1 else 'calls'} to {'the ' * (name == 'API server')}{name}{some}"
 
 

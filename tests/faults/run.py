@@ -1,6 +1,6 @@
 """What happens to a run when a server misbehaves?
 
-    python tests/faults/run.py [--only TARGET]... [--fault NAME]... [--every N] [--processes N] [--write]
+    python tests/faults/run.py [--only TARGET]... [--fault NAME]... [--some N] [--processes N] [--write]
 
 Each turn lets one fault meet one call of a `bridge sync`, once or from then on, and judges what the run did: its exit
 status, its time, what it wrote and what it reported, and whether the next run repairs it. All servers are real ones, or
@@ -50,14 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Let faults of servers meet every call of a run.")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="TARGET", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--fault", action="append", metavar="NAME", help="only this fault, as the table names it")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth call (default: all)")
+    parser.add_argument("--some", type=int, default=0, metavar="N", help="N calls for each fault (default: all calls)")
     parser.add_argument("--processes", type=int, default=PROCESSES, help=f"how many at once (default: {PROCESSES})")
     parser.add_argument("--write", action="store_true", help="replace the tables in bridge/help/faults.md")
     args = parser.parse_args(arguments)
     began = time.monotonic()
     found: list[Found] = []
     with started() as servers:
-        parts = shards(args.only or NAMES, args.fault or (), args.every)
+        parts = shards(args.only or NAMES, args.fault or (), args.some)
         for done, some in enumerate(run_all(parts, servers, args.processes), 1):
             found += some
             _tell(some, f"{done} of {len(parts)} parts, {len(found)} runs, {time.monotonic() - began:.0f} s")

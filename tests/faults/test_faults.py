@@ -85,6 +85,13 @@ def test_whole_table_has_every_fault_at_every_call_once_and_from_then_on() -> No
     assert {fault.name for fault in SERVERS} == {name for name, _, _ in found}
 
 
+def test_part_of_table_has_every_fault_at_some_calls() -> None:
+    drawn = list(matrix.cases(SERVERS, 31, 2))
+    assert drawn == list(matrix.cases(SERVERS, 31, 2))
+    assert len(drawn) == len(set(drawn)) == 4 * len(SERVERS)
+    assert len({case.call for case in drawn}) > 20
+
+
 def test_shards_share_out_all_targets() -> None:
     parts = matrix.shards()
     assert {part.target for part in parts} == set(NAMES)
