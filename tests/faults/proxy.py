@@ -298,11 +298,18 @@ class Forward:
         self._connection.close()
 
     def ask(self, request: Request) -> Reply:
-        """Send a request and return the answer."""
-        self._connection.request(request.method, request.path, request.body or None, _kept(request.headers))
-        answer = self._connection.getresponse()
+        """Send a request and return the answer. A server may have closed a connection that was idle for long."""
+        try:
+            answer = self._ask(request)
+        except (http.client.RemoteDisconnected, BrokenPipeError):
+            self._connection.close()
+            answer = self._ask(request)
         body = answer.read()
         return Reply(answer.status, [(name, value) for name, value in answer.getheaders() if _is_kept(name)], body)
+
+    def _ask(self, request: Request) -> http.client.HTTPResponse:
+        self._connection.request(request.method, request.path, request.body or None, _kept(request.headers))
+        return self._connection.getresponse()
 
 
 def _is_kept(name: str) -> bool:
