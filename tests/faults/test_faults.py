@@ -63,6 +63,7 @@ def test_sample_has_every_fault_once_and_every_target() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200, func_only=True)  # a dozen runs and more, some of which wait for seconds
 @pytest.mark.parametrize("name", NAMES)
 def test_fault_breaks_no_promise(name: str, servers: Callable[[str], Servers], tmp_path: Path) -> None:
     wrong = {}
