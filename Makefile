@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak fuzz mutants pythons lock generated image sbom release clean
+.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak faults fuzz mutants pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -84,6 +84,9 @@ bench: $(VENV)/ready ## measure bridge against sops, kubectl and others, and pri
 
 soak: $(VENV)/ready ## run 200 syncs in one process while servers come and go
 	$(BIN)/python tests/bench/soak.py
+
+faults: $(VENV)/ready ## let each fault of a server meet each call of a sync, and judge what the run does
+	$(BIN)/python tests/faults/run.py
 
 FUZZ_SECONDS ?= 60
 

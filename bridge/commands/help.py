@@ -25,6 +25,7 @@ TOPICS: Final = (
     "promises",
     "threat-model",
     "exit-codes",
+    "faults",
     "in-the-cluster",
     "pipelines",
     "monitoring",

@@ -1,4 +1,4 @@
-"""TLS contexts without a client certificate, and what a server says about ours when it ends the handshake.
+"""TLS contexts without a client certificate, and whose certificate was refused: the server's by us, or ours by it.
 
 The alerts: RFC 8446, 6.2, and RFC 5246, 7.2.2.
 """
@@ -33,3 +33,15 @@ def refused_certificate(error: BaseException) -> str | None:
     reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
     _, alert, name = str(reason or "").partition("_ALERT_")
     return _ALERTS.get(name) if alert else None
+
+
+def is_untrusted(error: object) -> bool:
+    """Return whether an exception, or an exception that a library has wrapped in it, rejects the server's certificate.
+
+    urllib3 compares names itself if it was given a TLS context, and then raises an error of its own.
+    """
+    while isinstance(error, Exception):
+        if isinstance(error, ssl.SSLCertVerificationError) or type(error).__name__ == "CertificateError":
+            return True
+        error = getattr(error, "reason", None) or next(iter(error.args), None)
+    return False

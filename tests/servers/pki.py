@@ -40,11 +40,13 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str = "server", host: str = "localhost") -> Pair:
+    def server(
+        self, name: str = "server", host: str = "localhost", *, address: str = "127.0.0.1", ends: dt.timedelta = DAY
+    ) -> Pair:
         """Issue a certificate for a server on loopback, or for one that takes itself for another."""
-        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
-        names = x509.SubjectAlternativeName([x509.DNSName(host), address])
-        return self._issue(name, [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")], names, client=False)
+        names = x509.SubjectAlternativeName([x509.DNSName(host), _ip(address)])
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, host)]
+        return self._issue(name, subject, names, client=False, ends=ends)
 
     def serving(self, *, wants_certificate: bool = False) -> ssl.SSLContext:
         """Return what a server on loopback speaks TLS with; it may want a certificate of this authority's clients."""
@@ -86,6 +88,18 @@ class Authority:
         return pair
 
 
+def self_signed(folder: Path, name: str = "self-signed") -> Pair:
+    """Make a certificate for a server on loopback that only its own key has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), _ip("127.0.0.1")])
+    certificate = _builder(subject, subject, key, DAY).add_extension(names, critical=False).sign(key, hashes.SHA256())
+    pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
+    pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    _write_key(pair.key, key)
+    return pair
+
+
 def key_pair(folder: Path, name: str) -> Pair:
     """Make a bare key pair: the public key stands in `certificate`."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -94,6 +108,10 @@ def key_pair(folder: Path, name: str) -> Pair:
     pair.certificate.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
     _write_key(pair.key, key)
     return pair
+
+
+def _ip(address: str) -> x509.IPAddress:
+    return x509.IPAddress(ipaddress.IPv4Address(address))
 
 
 def _builder(

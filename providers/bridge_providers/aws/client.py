@@ -9,7 +9,6 @@ import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from ssl import SSLCertVerificationError
 from typing import Any, Final, NamedTuple
 
 import botocore.session
@@ -19,6 +18,7 @@ from botocore.config import Config
 from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import is_loopback, proxy_from
+from bridge.http.tls import is_untrusted
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge.trust import refused_program, refused_store
 
@@ -273,7 +273,7 @@ def chain_failure(error: exceptions.ClientError, failure: Failure) -> Failure:
 
 def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> Failure:
     """Describe a request without an answer in our own words; `hints` are by the exception's name, and for `KEYS`."""
-    if isinstance(error, exceptions.SSLError) and _is_untrusted(error):
+    if isinstance(error, exceptions.SSLError) and is_untrusted(error.kwargs.get("error")):
         return ProviderError(
             f"the certificate of {place} is not trusted", hint="set AWS_CA_BUNDLE to the file of its CA"
         )
@@ -287,11 +287,3 @@ def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> F
         return Denied(f"the keys in {_CONFIGURATION} cannot be loaded ({name})", hint=hints[KEYS])
     what = _LASTING.get(name, f"boto3 cannot send the request ({name})")
     return ProviderError(what, hint=hints.get(name, "run `aws configure list`"))
-
-
-def _is_untrusted(error: exceptions.SSLError) -> bool:
-    """Return whether the error inside the exceptions of botocore and urllib3 is about the certificate."""
-    inner: object = error.kwargs.get("error")
-    while isinstance(inner, Exception) and not isinstance(inner, SSLCertVerificationError):
-        inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
-    return isinstance(inner, SSLCertVerificationError)

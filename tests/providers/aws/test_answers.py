@@ -5,11 +5,15 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValu
 """
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from bridge.provider import Denied, NotFound, ProviderError, Unavailable
 from bridge_providers.aws.client import Deleted, Refused
+from tests.faults.kinds import CONNECTIONS
+from tests.faults.proxy import FaultProxy, Upstream
+from tests.faults.targets import aws
 from tests.providers.aws.conftest import Account, refusal
 from tests.providers.vault.wire import Answer, Wire
 
@@ -86,3 +90,23 @@ def test_endless_pages_end(account: Account, relay: Wire, monkeypatch: pytest.Mo
     relay.answer = lambda _: Answer(200, {"Parameters": [], "NextToken": "again"})
     assert account.failure("ssm:/voice")[0] is ProviderError
     assert len(relay.requests) == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "what"),
+    [
+        ("ends the TLS handshake", Unavailable, "cannot reach URL"),
+        ("has a certificate for another name", ProviderError, "the certificate of URL is not trusted"),
+        ("has an expired certificate", ProviderError, "the certificate of URL is not trusted"),
+        ("has a self-signed certificate", ProviderError, "the certificate of URL is not trusted"),
+    ],
+)
+def test_only_certificate_that_is_not_trusted_is_no_temporary_failure(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fault: str, kind: type[Exception], what: str
+) -> None:
+    with FaultProxy(Upstream(account.server.url, None, aws), tmp_path) as proxy:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(proxy.authority.file))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        proxy.apply(next(one for one in CONNECTIONS if one.name == fault), 1, lasting=True)
+        found, problem = account.failure(NAME)
+        assert (found, problem.what.replace(proxy.url, "URL")) == (kind, what)

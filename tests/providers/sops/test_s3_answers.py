@@ -292,6 +292,17 @@ def test_tls_needs_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest
         assert reader(url).read(APP)
 
 
+def test_certificate_for_another_name_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """urllib3 compares the names itself here, and not Python's ssl."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    with with_tls(authority.server(host="elsewhere.example.com", address="192.0.2.1")) as server:
+        url = f"https://127.0.0.1:{server.server_address[1]}"
+        failure = reader(url).failure(APP)
+        assert (failure.kind, failure.what) == (ProviderError, f"the certificate of the store at {url} is not trusted")
+        assert server.seen == []
+
+
 def test_proxy_leads_to_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     names = x509.SubjectAlternativeName([x509.DNSName("s3.example.com")])
