@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from email.message import Message
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -15,11 +16,13 @@ from bridge.testing.checks import Place
 from bridge.testing.kinds import KINDS
 from bridge.testing.patches import copied
 from tests.desk import Target
+from tests.lease.stage import ACTOR
 from tests.servers.client import Client
 
 
 class Ground(Protocol):
     target: Target
+    workshop: "Workshop | None"
 
     def renew(self) -> None:
         """Choose the namespace for the next meeting."""
@@ -46,13 +49,20 @@ class Ground(Protocol):
 
 UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 VERSION = re.compile(r'"resourceVersion": ?"([0-9]+)"')
+PLURALS = {
+    "deployments": "DeploymentList",
+    "statefulsets": "StatefulSetList",
+    "daemonsets": "DaemonSetList",
+    "replicasets": "ReplicaSetList",
+    "controllerrevisions": "ControllerRevisionList",
+}
 SHOWN = ("secrets", "configmaps", "leases")
 
 
 class EmbeddedGround:
     """The embedded cluster without the network in between. Events are left out: they change nothing that is written."""
 
-    def __init__(self, cluster: EmbeddedCluster, now: Callable[[], Any]) -> None:
+    def __init__(self, cluster: EmbeddedCluster, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._now = now
         self.target = Target("n", Client(cluster.url, cluster.token), cluster.write_kubeconfig, cluster)
@@ -61,6 +71,7 @@ class EmbeddedGround:
         self._counts: Counter[str] = Counter()
         self._version = -1
         self._empty = self._kept()
+        self.workshop = Workshop(now, lambda: self.target.data("Secret", "s"))
 
     def _kept(self) -> Any:
         store = self._cluster.store
@@ -82,6 +93,7 @@ class EmbeddedGround:
             self.changed()
             self._begun[state] = self._kept()
         self._put_back(self._begun[state])
+        self.workshop.open()
 
     def transport(self, _address: Address) -> Any:
         return Direct(self)
@@ -90,7 +102,10 @@ class EmbeddedGround:
         headers = Message()
         for name, value in request.headers:
             headers[name] = value
-        found = api.answer(self._cluster.store, api.parse(request.method, request.path, headers, request.body or b""))
+        parsed = api.parse(request.method, request.path, headers, request.body or b"")
+        is_workload = parsed.path.startswith("/apis/apps/")
+        found = self.workshop.answer(parsed) if is_workload else api.answer(self._cluster.store, parsed)
+        self.workshop.start()
         date = format_datetime(self._now(), usegmt=True)
         return Answer(found.code, {"date": date}, json.dumps(found.body).encode())
 
@@ -113,11 +128,78 @@ class EmbeddedGround:
 
     def state(self) -> str:
         found = [self._cluster.store.select(KINDS[kind], "n")[1] for kind in SHOWN]
-        return self.canonical(json.dumps(found, sort_keys=True).encode())
+        pods = [self.workshop.version, self.workshop.rolled_out, self.workshop.pods]
+        return self.canonical(json.dumps([found, pods], sort_keys=True).encode())
 
 
 def _copied(objects: dict[Place, Any]) -> dict[Place, Any]:
     return {place: copied(item) for place, item in objects.items()}
+
+
+class Workshop:
+    """A Deployment whose pods keep the Secret `s` as it was when they started, which is when their template changes.
+
+    `marked` lists who has changed the template.
+    """
+
+    def __init__(self, now: Callable[[], datetime], look: Callable[[], Any]) -> None:
+        self._now, self._look = now, look
+        self.marked: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        """Start anew, with pods that start now."""
+        self.marked.clear()
+        self._annotations: dict[str, str] = {}
+        self._roll_out()
+
+    def start(self) -> None:
+        """Start the pods if they could not start before, because there was no Secret."""
+        self.pods = self.pods or self._look()
+
+    def _roll_out(self) -> None:
+        self.rolled_out, self.pods = self._now().strftime("%Y-%m-%dT%H:%M:%SZ"), self._look()
+
+    @property
+    def version(self) -> str:
+        return f"template-{len(self.marked) + 1}"
+
+    def answer(self, request: api.Request) -> api.Answer:
+        plural, name = (*request.path.split("/")[6:], "")[:2]
+        if request.method == "PATCH":
+            return self._mark(json.loads(request.body), dry_run="dryRun" in request.query)
+        if name == "agent":
+            return api.Answer(200, self._deployment())
+        items = {"deployments": [self._deployment()], "replicasets": [self._replica_set()]}
+        return api.Answer(200, {"kind": PLURALS[plural], "metadata": {}, "items": items.get(plural, [])})
+
+    def _mark(self, body: Any, *, dry_run: bool) -> api.Answer:
+        if body["metadata"]["resourceVersion"] != self.version:
+            return api.Answer(409, {"kind": "Status", "reason": "Conflict", "code": 409, "message": "it was changed"})
+        annotations = self._annotations | body["spec"]["template"]["metadata"]["annotations"]
+        if not dry_run and annotations != self._annotations:
+            self._annotations = annotations
+            self.marked.append(ACTOR.get())
+            self._roll_out()
+        return api.Answer(200, self._deployment())
+
+    def _deployment(self) -> Any:
+        container = {"name": "main", "image": "voice", "envFrom": [{"secretRef": {"name": "s"}}]}
+        template = {"metadata": {"annotations": self._annotations}, "spec": {"containers": [container]}}
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "agent", "namespace": "n", "uid": "agent", "resourceVersion": self.version},
+            "spec": {"replicas": 1, "template": template},
+            "status": counts,
+        }
+
+    def _replica_set(self) -> Any:
+        owner = {"kind": "Deployment", "name": "agent", "uid": "agent"}
+        metadata = {"name": "agent-1", "namespace": "n", "uid": "set", "resourceVersion": "1"}
+        metadata |= {"creationTimestamp": self.rolled_out, "ownerReferences": [owner]}
+        return {"kind": "ReplicaSet", "metadata": metadata}
 
 
 class Direct:
@@ -145,6 +227,7 @@ class RealGround:
 
     def __init__(self, new: Callable[[], Target]) -> None:
         self._new = new
+        self.workshop = None
         self.target = new()
 
     def transport(self, address: Address) -> Transport:

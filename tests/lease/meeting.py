@@ -6,36 +6,19 @@ A request to the API server, or to the store of the values, is one step of `test
 import base64
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from io import StringIO
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-import pytest
-
-from bridge.cli import main
 from bridge.cluster.lease import DURATION
-from bridge.http.transport import Address, Answer, Failed, Request
-from bridge.parallel import Batch
+from bridge.http.transport import Answer, Failed, Request
 from bridge.run.line import RELEASE
-from bridge.secret import SecretValue
-from tests.clock import Clock
-from tests.desk import Target
-from tests.lease.ground import Ground
 from tests.lease.load import BY_HAND, Load
-from tests.lease.source import PROVIDERS, History
+from tests.lease.room import DOCUMENT, OBJECTS, Ended, Room, StageClock
+from tests.lease.source import History
 from tests.lease.stage import ACTOR, Stage
 
-SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{A: '${{A}}', B: '${{B}}'}}\n"
-OBJECTS: Final = {"staging": "s", "other": "t"}
-"""Each environment's Secret."""
-DOCUMENT: Final = "history:app"
 TIMEOUT, LOCK_WAIT = 120.0, 20.0
-PAUSE = 20.0
-"""It is the clock that waits, and each look at the Lease is a request: a frozen holder is gone at the second look."""
 TAKEN = BY_HAND
 
 
@@ -60,8 +43,8 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "states": ("status", "--all"),
 }
 """What an actor runs, by its kind. The others are somebody who does one thing without bridge."""
-TIMED: Final = ("cluster.api", "cluster.events", "cluster.lease", "cluster.workloads", "commands.arguments")
-"""The modules whose waits and limits go by the room's clock."""
+ROLLING: Final = ("rolling", "restart")
+"""The commands that restart workloads; only the embedded cluster has one here."""
 READERS: Final = ("plan", "plans", "status", "states")
 STRANGERS: Final = ("publish", "edit", "delete")
 WAITS: Final = ("sync", "fleet", "set", "rollback", "approved", "rolling", "adopt")
@@ -77,79 +60,6 @@ class Written(NamedTuple):
     actor: str
     name: str
     values: Mapping[str, str] | None
-
-
-class Ended(NamedTuple):
-    """How a run of bridge ended."""
-
-    status: int
-    data: Mapping[str, Any]
-    err: str
-
-
-class Room:
-    """Where meetings take place, one after the other: files, a cluster, a clock. `meeting` is the current one."""
-
-    def __init__(self, folder: Path, ground: Callable[[Callable[[], datetime]], Ground]) -> None:
-        self.folder: Final = folder
-        self.clock = StageClock()
-        self.ground: Final = ground(lambda: self.clock.time)
-        self.meeting: Meeting | None = None
-        self.out: Final[dict[str, tuple[StringIO, StringIO]]] = {}
-        self.tokens: Counter[str] = Counter()
-
-    def token(self, _length: int) -> str:
-        """Stand in for `secrets.token_hex`."""
-        self.tokens[ACTOR.get()] += 1
-        return f"{ACTOR.get() or 'nobody'}-{self.tokens[ACTOR.get()]}"
-
-    def prepare(self, target: Target, environments: Iterable[str]) -> None:
-        """Write the environments' files."""
-        for path in self.folder.iterdir():
-            path.unlink()
-        for name in environments:
-            secret = OBJECTS[name]
-            (self.folder / f"{secret}.yml").write_text(SECRET.format(name=secret))
-            content = {
-                "id": f"id-{name}",
-                "namespace": target.namespace,
-                "templates": [f"{secret}.yml"],
-                "sources": [DOCUMENT],
-                "cluster": {"kubeconfig": "kubeconfig", "server": target.client.url},
-            }
-            (self.folder / f"{name}.yaml").write_text(json.dumps(content))
-        target.write_kubeconfig(self.folder / "kubeconfig")
-
-    def bridge(self, *arguments: str, form: str = "json") -> Ended:
-        """Run bridge as the current actor."""
-        out, err = self.out[ACTOR.get()] = StringIO(), StringIO()
-        form_flags = ("--output", form) if form else ()
-        status = main([*arguments, *form_flags, "--config", str(self.folder)])
-        text = out.getvalue()
-        assert "CANARY" not in text + err.getvalue(), "a value was shown"
-        return Ended(status, json.loads(text) if text and form == "json" else {}, err.getvalue())
-
-
-class StageClock(Clock):
-    """A clock that moves when an actor sleeps; `waited` is how long each has slept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.began = self.now
-        self.waited: Counter[str] = Counter()
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
-        self.waited[ACTOR.get()] += seconds  # type: ignore[assignment] - seconds are floats
-
-    @property
-    def elapsed(self) -> float:
-        return self.now - self.began
-
-    @property
-    def time(self) -> datetime:
-        """The time of day; the same in each meeting."""
-        return datetime(2026, 11, 29, tzinfo=UTC) + timedelta(seconds=self.elapsed)
 
 
 class Meeting:
@@ -302,6 +212,8 @@ class Meeting:
 
     def _allowed(self, name: str) -> set[int]:
         kind, others = self.kinds[name], {*self.kinds.values()} - {self.kinds[name]}
+        if self.load and self.load.edits:
+            others |= {"edit"}
         allowed = {0} if kind in READERS else {0, TEMPORARY}
         if self.initial == "foreign" and kind != "adopt":
             allowed |= {REFUSED}
@@ -309,12 +221,14 @@ class Meeting:
             allowed |= {STOPPED}
         if kind in ("set", "store", "rollback"):  # the store has changed since
             allowed |= {REFUSED}
+        if kind in ROLLING:  # there is no state yet, or a sync is between its writes
+            allowed |= {REFUSED, STOPPED}
         if kind == "approved":  # something differs from what was approved
             allowed |= {REFUSED}
+        if others & {"edit", "delete"} and kind in READERS:  # an object never stayed as it was read
+            allowed |= {TEMPORARY}
         if self.room.clock.elapsed >= DURATION:  # a Lease was over while its holder did not go on
             allowed |= {STOPPED}
-        if self.load and self.load.edits:
-            others |= {"edit"}
         if others & {"edit", "delete", "adopt"}:  # somebody changed an object between two writes of it
             allowed |= {STOPPED, REFUSED} if kind == "adopt" else {STOPPED}
         return allowed
@@ -327,8 +241,11 @@ class Meeting:
             assert not wrote, f"{name} wrote {wrote} and ends with {ended.status}"
             assert not stored, f"{name} wrote to the store and ends with {ended.status}"
         unsure = [one for entry in data.get("environments", [data]) for one in entry.get("objects", [])]
+        rolled = name in (self.ground.workshop.marked if self.ground.workshop else ())
         if ended.status == STOPPED:
-            assert wrote or stored or any(one.get("written") == "perhaps" for one in unsure), f"{name} wrote nothing"
+            assert wrote or stored or rolled or any(one.get("written") == "perhaps" for one in unsure), (
+                f"{name} wrote nothing"
+            )
         for entry in data.get("environments", [data]):
             for found in entry.get("objects", []):
                 says, did = found.get("written", "no"), found["name"] in wrote
@@ -339,6 +256,9 @@ class Meeting:
                     assert says != "perhaps", f"{name} does not know of {found['name']}"
         listed = {one["name"] for entry in data.get("environments", [data]) for one in entry.get("objects", [])}
         assert wrote <= listed, f"{name} does not say that it wrote {wrote - listed}"
+        for found in data.get("workloads", []):
+            did = name in (self.ground.workshop.marked if self.ground.workshop else ())
+            assert found["restarted"] != "no" or not did, f"{name} does not say that it has restarted {found['name']}"
         for part in ("set", "rollback"):
             if part in data:
                 assert (data[part].get("result") == "written" or part == "rollback") or not stored
@@ -380,7 +300,12 @@ class Meeting:
             # The Lease of a run that was killed at its very end stays as it is, until a run has something to write.
             assert self.killed or not self.holder(environment), "the Lease is still held"
             self._check_state(environment, name)
-        assert self._succeed("plan", "--all", "--exit-code")
+        self._succeed("plan", "--all", "--exit-code")
+        if self.ground.workshop and {*self.kinds.values()} & {*ROLLING}:
+            self._succeed("restart", "staging")
+            assert self.ground.workshop.pods == newest, "the pods have older values"
+            again = self._succeed("restart", "staging")
+            assert again.data["result"] == "unchanged"
 
     def _check_state(self, environment: str, name: str) -> None:
         """Check that the state ConfigMap agrees with the object and the source."""
@@ -399,114 +324,3 @@ class Meeting:
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self.target.namespace}/leases/bridge-id-{environment}"
         reply = self.target.client.request("GET", path)
         return reply.body["spec"]["holderIdentity"] if reply.status == 200 else ""
-
-
-def value_of(_prompt: str) -> SecretValue:
-    """Stand in for the prompt of `set`."""
-    return SecretValue.of(f"CANARY-{ACTOR.get()}")
-
-
-class Watched:
-    """Stands in for the transport: each request waits for its actor's turn, and is seen. Events are not waited for."""
-
-    room: Room  # where the actors meet
-
-    def __init__(self, address: Address) -> None:
-        self._inner = self.room.ground.transport(address)
-
-    def exchange(self, request: Request, limit: float) -> Answer | Failed:
-        meeting = self.room.meeting
-        if meeting is None or "/events" in request.path:
-            return self._inner.exchange(request, limit)
-        meeting.stop(request)
-        answer = self._inner.exchange(request, limit)
-        meeting.saw(request, answer)
-        return answer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-class Heard:
-    """Stands in for stdout or stderr: each actor has its own."""
-
-    encoding = "utf-8"
-
-    def __init__(self, room: Room, which: int) -> None:
-        self._room, self._which = room, which
-
-    def write(self, text: str) -> int:
-        return self._room.out[ACTOR.get()][self._which].write(text)
-
-    def flush(self) -> None:
-        pass
-
-    def isatty(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        raise OSError
-
-
-def furnish(room: Room, patch: pytest.MonkeyPatch) -> None:
-    """Let everything in this process go through a room."""
-    patch.setattr(Watched, "room", room, raising=False)
-    patch.setattr("bridge.cluster.api.Transport", Watched)
-    for module in TIMED:
-        patch.setattr(f"bridge.{module}.time", RoomTime(room))
-    for module in ("cluster.lease", "commands.adopt"):
-        patch.setattr(f"bridge.{module}.datetime", RoomDate(room))
-    for module in ("cluster.lease", "cluster.state"):
-        patch.setattr(f"bridge.{module}.secrets", SimpleNamespace(token_hex=room.token))
-    patch.setattr("bridge.testing.managers.now", lambda: room.clock.time.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    patch.setattr("bridge.cluster.lease.PAUSE", PAUSE)
-    patch.setattr("bridge.cluster.waves.each", one_by_one)
-    patch.setattr("bridge.run.fleet.THREADS", 1)
-    patch.setattr("bridge.sources.providers._installed", lambda _path: PROVIDERS)
-    patch.setattr("bridge.commands.set.take_value", value_of)
-    patch.setattr("bridge.report.streams.caller_streams", lambda: (Heard(room, 0), Heard(room, 1)))
-    begin = Batch.__init__
-
-    def begin_as_actor(batch: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> None:
-        name = ACTOR.get()
-
-        def work(item: Any) -> Any:
-            ACTOR.set(name)  # a thread has no context of its own
-            return function(item)
-
-        begin(batch, work, items)
-
-    patch.setattr(Batch, "__init__", begin_as_actor)
-
-
-def one_by_one(
-    function: Callable[[Any], Any], items: Iterable[Any], *, threads: int, deadline: float, step: object
-) -> dict[Any, Any]:
-    """Stand in for `parallel.each`: what is sent side by side arrives in a known order."""
-    return {item: function(item) for item in items}
-
-
-class RoomTime:
-    """Stands in for the module `time`."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-
-    def monotonic(self) -> float:
-        return self._room.clock.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._room.clock.sleep(seconds)
-
-    def time(self) -> float:
-        return self._room.clock.time.timestamp()
-
-
-class RoomDate:
-    """Stands in for the class `datetime`."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-
-    def now(self, _zone: object = None) -> datetime:
-        return self._room.clock.time
