@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak faults fuzz mutants pythons lock generated image sbom release clean
+.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak meetings faults fuzz mutants pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -82,8 +82,11 @@ claims: $(VENV)/ready ## say which promises of the pages no test shows yet, and 
 bench: $(VENV)/ready ## measure bridge against sops, kubectl and others, and print the ratios
 	$(BIN)/python tests/bench/run.py
 
-soak: $(VENV)/ready ## run 200 syncs in one process while servers come and go
+soak: $(VENV)/ready ## run thousands of syncs in one process and hundreds in many, for SOAK_SECONDS at most
 	$(BIN)/python tests/bench/soak.py
+
+meetings: $(VENV)/ready ## try every order in which two runs of each kind can meet, and thousands for more: takes hours
+	BRIDGE_MEETINGS=all $(BIN)/pytest --timeout=0 -v $(SPREAD) tests/lease/test_meetings.py
 
 faults: $(VENV)/ready ## let each fault of a server meet each call of a sync, and judge what the run does
 	$(BIN)/python tests/faults/run.py

@@ -50,6 +50,7 @@ class Lease:
         self._held: dict[str, Any] | None = None
         self._renewed = 0.0
         self._due = 0.0
+        self._waited = 0.0  # how many seconds `acquire` has taken so far
         self.found = ""  # its version when it was acquired; empty if it did not exist
         self._left = ""  # its version when it was given back
         self._seen: tuple[dict[str, Any] | None] | None = None  # the Lease as `version` has read it, until it is used
@@ -67,19 +68,24 @@ class Lease:
         self.found = self._as_found(lease)
         return True
 
-    def acquire(self, wait: float) -> None:
+    def acquire(self, wait: float, until: float = math.inf) -> None:
         """Become the holder, or stay it after `take`.
 
-        Raises Unavailable with the holder's name if another run holds the Lease for `wait` seconds. A holder that stays
-        silent for its Lease's duration counts as gone. We measure that time ourselves, from the last change that we
-        saw, so no two clocks are compared.
+        Raises Unavailable with the holder's name if another run holds the Lease for `wait` seconds, counting the
+        seconds of all calls, or at `until`, a `time.monotonic()`. A holder that stays silent for its Lease's duration
+        counts as gone. We measure that time ourselves, from the last change that we saw, so no two clocks are compared.
         """
         if self._is_kept() or self.take():
             return
-        with ProgressStep("waiting for another run to finish") as step:
-            self._wait(time.monotonic() + wait, step)
+        began = time.monotonic()
+        end = began + max(0.0, wait - self._waited)
+        try:
+            with ProgressStep("waiting for another run to finish") as step:
+                self._wait(min(end, until), "--lock-wait" if end <= until else "--timeout", step)
+        finally:
+            self._waited += time.monotonic() - began
 
-    def _wait(self, end: float, step: ProgressStep) -> None:
+    def _wait(self, end: float, limit: str, step: ProgressStep) -> None:
         seen, since = "", time.monotonic()
         while True:
             lease = self._read()
@@ -91,14 +97,14 @@ class Lease:
                 return
             if now >= end:
                 message = f"another run is writing{_named(_holder(lease))}"
-                raise Unavailable(Problem(self.target, message, "try again, or wait longer with --lock-wait"))
+                raise Unavailable(Problem(self.target, message, f"try again, or wait longer with {limit}"))
             step.show()
             time.sleep(min(PAUSE, max(0.01, end - now)))
 
     @contextmanager
-    def held(self, wait: float) -> Iterator[None]:
+    def held(self, wait: float, until: float = math.inf) -> Iterator[None]:
         """Hold the Lease during a `with` block; raise what `acquire` raises."""
-        self.acquire(wait)
+        self.acquire(wait, until)
         try:
             yield
         finally:

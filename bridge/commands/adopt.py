@@ -24,6 +24,7 @@ from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
 from bridge.report.talk import say
 from bridge.run.apply import Outcome, first_write
+from bridge.run.inputs import Run
 from bridge.run.plan import inspect, read_environment
 from bridge.run.view import Cluster, open_cluster
 from bridge.shell import command
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace, record: Record) -> int:
         _check_same(cluster, again, plan.namespace, first.uid if first else uid)
         store = copy(cluster.store)
         store.api, store.turn = again.api, again.lease.check
-        return _do(adopted, again, run_.lock_wait, lambda: store.write(remembering(plan.memory, adopted, now)), report)
+        return _do(adopted, again, run_, lambda: store.write(remembering(plan.memory, adopted, now)), report)
 
 
 def _check_same(shown: Cluster, now: Cluster, namespace: str, uid: str | None) -> None:
@@ -80,7 +81,7 @@ def _check_same(shown: Cluster, now: Cluster, namespace: str, uid: str | None) -
 def _do(
     found: Sequence[Adoption],
     cluster: Cluster,
-    wait: float,
+    run_: Run,
     remember: Callable[[], None],
     report: "_Report",
 ) -> int:
@@ -88,7 +89,7 @@ def _do(
     outcome = Outcome()
     report.record.touched += [outcome.written, outcome.begun]
     try:
-        with cluster.lease.held(wait):
+        with cluster.lease.held(run_.lock_wait, run_.deadline):
             _carry_out(found, cluster, remember, outcome)
     except ANYTHING as error:
         outcome.fail(error)

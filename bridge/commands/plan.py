@@ -12,7 +12,7 @@ from bridge.report.data import outcome_data, plan_data
 from bridge.report.output import write_plan
 from bridge.report.record import Record
 from bridge.report.talk import say
-from bridge.run.plan import read_environment, try_changes
+from bridge.run.plan import plan_only, read_environment
 from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, record: Record, opened: Opening | None = None)
     approval = approval_of(args)
     run_ = run_of(args, record, opened.deadline)._replace(review=approval)
     with read_environment(opened.environment, run_, opened.line_to) as (wanted, cluster):
-        plan = try_changes(wanted, cluster, run_)
+        plan = plan_only(wanted, cluster, run_)
         asked = getattr(args, "restart", False) and not (plan.refusals or dropped(plan))  # a sync restarts nothing then
         restart = _restart(plan, cluster) if asked else None
     status, result = plan_result(plan, exit_code=getattr(args, "exit_code", False))

@@ -9,7 +9,7 @@ from bridge.errors import ANYTHING, Problem, Refusal, Stopped, Unavailable
 from bridge.provider import Document
 from bridge.run.apply import FirstWrite, Outcome, first_write, sync_environment
 from bridge.run.inputs import Run
-from bridge.run.plan import read_environment, try_changes
+from bridge.run.plan import plan_only, read_environment
 from bridge.run.view import Cluster
 from bridge.shell import word
 from bridge.stores.update import Written
@@ -23,7 +23,7 @@ def plan_written(
     The outcome has the plan. Also return the error for a first write that a person may allow, except for a trial.
     """
     with read_environment(environment, run._replace(given=documents)) as (wanted, cluster):
-        outcome = Outcome(try_changes(wanted, cluster, run))
+        outcome = Outcome(plan_only(wanted, cluster, run))
         assert outcome.plan is not None
         if outcome.plan.refusals or is_trial:
             return outcome, None

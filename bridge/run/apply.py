@@ -237,15 +237,15 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
     """Return whether the plan was carried out or has no changes; False if its sources may be too old."""
     before = wanted.seen
     assert before is not None
-    if plan.refusals:  # they are valid only if the state has not changed since
-        return cluster.look_marked().mark == before.mark
+    if plan.refusals:  # they are valid only if the state has not changed since the sources were read
+        return _are_no_older(wanted) and cluster.look_marked().mark == before.mark
     if not _has_work(plan, cluster):
         return True
     if first := first_write(plan, wanted.environment, cluster, run):
         raise first
     if not _are_no_older(wanted):
         return False
-    cluster.lease.acquire(run.lock_wait)
+    cluster.lease.acquire(run.lock_wait, run.deadline)
     fresh = _read_again(plan, wanted, cluster, run)
     if fresh is None:
         cluster.lease.release()

@@ -19,7 +19,7 @@ from bridge.report.record import Record
 from bridge.run.apply import Outcome, first_write_of, sync_environment
 from bridge.run.inputs import Run, sound_files
 from bridge.run.line import RELEASE, Line, dial
-from bridge.run.plan import inspect, read_environment, read_sources, try_changes, with_admission
+from bridge.run.plan import inspect, plan_only, read_environment, read_sources, with_admission
 from bridge.run.view import Cluster, open_cluster
 from bridge.sources.neighbours import namespace_in
 from bridge.sources.providers import build_providers, referenced
@@ -161,7 +161,7 @@ class Fleet:
     def _plan(self, member: Member, environment: Environment) -> None:
         run = self._run._replace(record=member.record)
         with read_environment(environment, run, self._lines.dial) as (wanted, cluster):
-            member.outcome.plan = try_changes(wanted, cluster, run)
+            member.outcome.plan = plan_only(wanted, cluster, run)
 
     def _status(self, member: Member, environment: Environment) -> None:
         run = self._run._replace(record=member.record, every_age=True)
@@ -176,7 +176,7 @@ class Fleet:
         with open_cluster(environment, files.namespace, run, self._lines.dial) as cluster:
             if cluster.name.binding:
                 return
-            plan = try_changes(read_sources(environment, files, cluster, run), cluster, run)
+            plan = plan_only(read_sources(environment, files, cluster, run), cluster, run)
             if first := first_write_of(plan, environment, cluster, run):
                 raise first
 

@@ -15,7 +15,7 @@ from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem, Unavailable, combine
 from bridge.objects import Live, ObjectId
 from bridge.plan.admission import after_dry_run, may_be_altered, untried
-from bridge.plan.baseline import Now
+from bridge.plan.baseline import Now, stepping_back
 from bridge.plan.build import PlanTarget, build
 from bridge.plan.model import Plan
 from bridge.plan.state import Memory, rebuilt
@@ -96,6 +96,30 @@ def try_changes(wanted: Wanted, cluster: Cluster, run: Run, takes_lease: TakesLe
     return _tried(wanted, cluster, run, None, takes_lease)
 
 
+def plan_only(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
+    """Plan and try as `try_changes` does, for a run that will not carry out the plan."""
+    plan = try_changes(wanted, cluster, run)
+    return try_changes(_read_later(wanted, cluster, run), cluster, run) if _is_overtaken(plan, wanted) else plan
+
+
+def _is_overtaken(plan: Plan, wanted: Wanted) -> bool:
+    """Return whether a source is older than the state, perhaps only because another run wrote after we read the source.
+
+    That is possible if the sources were read before the state, for this environment or for another one.
+    """
+    if not plan.refusals:
+        return False
+    sources = wanted.resolution.sources
+    earlier = sources if wanted.seen is None else wanted.shared
+    return any(stepping_back({name: sources[name] for name in earlier}, plan.memory, {}))
+
+
+def _read_later(wanted: Wanted, cluster: Cluster, run: Run) -> Wanted:
+    """Read the state and then the sources again, so that no source is older than the state without a reason."""
+    anew = run._replace(sharing=run.sharing.anew() if run.sharing else None)
+    return read_sources(wanted.environment, sound_files(wanted.environment, run), cluster, anew)
+
+
 def _tried(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None, takes_lease: TakesLease) -> Plan:
     seen = seen or cluster.look(_ids(wanted))
     plan = compare(wanted, cluster, run, seen)
@@ -150,8 +174,11 @@ def with_ages(plan: Plan, wanted: Wanted, now: str) -> Plan:
 
 
 def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
-    """Plan as `compare` does, and raise Refusal if the namespace does not exist."""
+    """Plan as `compare` does, without dry runs, and raise Refusal if the namespace does not exist."""
     plan = compare(wanted, cluster, run, wanted.seen)
+    if _is_overtaken(plan, wanted):
+        wanted = _read_later(wanted, cluster, run)
+        plan = compare(wanted, cluster, run, wanted.seen)
     found = cluster.store.resource_version or any(change.live for change in plan.changes)
     if not found and plan.cluster.binding != "namespace_uid":
         check_exists(cluster.api, plan.namespace)
