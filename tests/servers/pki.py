@@ -40,10 +40,10 @@ class Authority:
         self.file = folder / "ca.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str = "server", host: str = "localhost") -> Pair:
-        """Issue a certificate for a server on loopback, or for one that takes itself for another."""
-        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
-        names = x509.SubjectAlternativeName([x509.DNSName(host), address])
+    def server(self, name: str = "server", host: str = "localhost", *addresses: str) -> Pair:
+        """Issue a certificate for a server on loopback and elsewhere, or for one that takes itself for another."""
+        given = [x509.IPAddress(ipaddress.IPv4Address(address)) for address in ("127.0.0.1", *addresses)]
+        names = x509.SubjectAlternativeName([x509.DNSName(host), *given])
         return self._issue(name, [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")], names, client=False)
 
     def serving(self, *, wants_certificate: bool = False) -> ssl.SSLContext:

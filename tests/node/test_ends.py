@@ -1,0 +1,86 @@
+"""How a pod ends: by a signal in the middle of a run, and by each exit status that the Job's failure policy knows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.pod import ID
+from tests.node.hook import Hook
+from tests.node.place import CANARY, PYTHON, Place
+from tests.waiting import until
+
+HELD = "agent-secrets"
+KEYS = {"agent-secrets": 3, "shared-secrets": 2}
+
+
+def delete(place: Place, pod: str) -> None:
+    place.kubectl("delete", "pod", pod, "--wait=false")
+
+
+def evict(place: Place, pod: str) -> None:
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": place.namespace}}
+    reply = place.node.cluster.request("POST", place.path("pods", f"{pod}/eviction"), body)
+    assert reply.status == 201, reply.body
+
+
+@pytest.mark.parametrize("end", [delete, evict])
+def test_pod_that_is_told_to_end_between_its_writes_leaves_whole_objects_and_no_lease(
+    place: Place, tmp_path: Path, end: Callable[[Place, str], None]
+) -> None:
+    place.deploy()
+    with Hook(place, tmp_path, HELD) as hook:
+        place.start("stopped")
+        pod = place.running("stopped")
+        until(hook.reached.is_set)
+        end(place, pod)
+        until(lambda: "deletionTimestamp" in place.get("pods", pod)["metadata"])
+        hook.open.set()
+        until(lambda: 143 in place.exits("stopped"), place.said("stopped"))
+        assert place.finished("stopped") == "Complete", place.said("stopped")
+    for name, count in KEYS.items():
+        assert len(place.data("secrets", name)) == count
+    assert place.data("secrets", "agent-secrets")["OPENAI_API_KEY"] == CANARY
+    assert not place.get("leases", ID)["spec"].get("holderIdentity")
+    status = place.get("jobs", "stopped")["status"]
+    assert status.get("failed", 0) == (1 if end is delete else 0)
+
+
+@pytest.mark.parametrize("status", [1, 2, 3])
+def test_job_fails_at_once_with_status_that_another_try_would_not_change(place: Place, status: int) -> None:
+    place.deploy()
+    if status == 1:
+        place.kubectl("delete", "rolebinding", ID)
+        place.start("once")
+    elif status == 2:
+        name = f"{ID}.config"
+        place.patch("configmaps", name, {"data": {"staging.yaml": "id: ["}})
+        place.start("once")
+    else:
+        place.variant("once", PYTHON, "-c", "raise SystemExit(3)")
+    assert place.finished("once") == "PodFailurePolicy"
+    assert place.exits("once") == [status]
+
+
+def test_run_that_stopped_between_its_writes_is_repeated(place: Place, tmp_path: Path) -> None:
+    place.deploy()
+    with Hook(place, tmp_path, HELD) as hook:
+        hook.refusing = True
+        place.start("again")
+        until(lambda: 5 in place.exits("again"), place.said("again"))
+        hook.refusing = False
+        hook.open.set()
+        place.complete("again")
+    assert place.exits("again") == [5, 0]
+
+
+def test_run_that_found_lease_held_is_repeated(place: Place) -> None:
+    place.deploy()
+    held = {"holderIdentity": "another", "leaseDurationSeconds": 3600}
+    place.create("leases", {"metadata": {"name": ID}, "spec": held})
+    arguments = place.get("cronjobs", ID)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    place.variant("again", args=[*arguments, "--lock-wait", "1"])
+    until(lambda: 75 in place.exits("again"), place.said("again"))
+    place.patch("leases", ID, {"spec": {"holderIdentity": ""}})
+    place.complete("again")
+    assert place.exits("again") == [75, 0]
