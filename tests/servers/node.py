@@ -135,6 +135,7 @@ class NodeCluster(RealCluster):
             f"--advertise-address={NODE}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
+            "--kubelet-preferred-address-types=InternalIP",
         ]
 
     def _command(self, *words: str | Path) -> list[str]:
