@@ -69,7 +69,8 @@ class Team:
     def finished(self, *names: str) -> None:
         """Wait as kubectl does, whose word is independent of ours."""
         for name in names:
-            self.place.kubectl("rollout", "status", f"deployment/{name}", "--timeout=50s")
+            words = ("rollout", "status", f"deployment/{name}", "--watch=false")
+            until(lambda words=words: "successfully rolled out" in self.place.kubectl(*words), f"{name} never started")
 
     def mark(self, name: str) -> str | None:
         template = self.place.get("deployments", name)["spec"]["template"]
@@ -170,7 +171,7 @@ def test_cronjob_restarts_with_rendered_rights(place: Place, team: Team) -> None
     file.write_text(file.read_text().replace("LOG_LEVEL: debug", "LOG_LEVEL: trace"))
     place.node.cluster.kubectl("apply", "-k", str(file.parent))
     place.start("second")
-    assert "workloads restarted" in place.complete("second")
+    assert "to restart (restarted)" in place.complete("second")
     team.finished("variable")
     until(lambda: len(place.all("pods", "app=variable")) == 1)
     assert team.seen("variable") == "trace"

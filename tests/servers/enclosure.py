@@ -36,8 +36,7 @@ _KERNEL: Final = (
 # Process 1: as a shell it asks for the status of every process that has lost its parent.
 _FIRST: Final = """
 folder=$1 kernel=$2 addresses=$3
-mount -t tmpfs -o mode=755 tmpfs /run
-for name in lib log; do mkdir "$folder/$name"; mount --bind "$folder/$name" "/var/$name"; done
+for place in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs "$place"; done  # in memory, and soon gone
 for name in $kernel; do
   file=$folder/kernel-${name//\\//-}
   cat "/proc/sys/$name" > "$file"
