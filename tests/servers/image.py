@@ -140,7 +140,7 @@ def _build(store: Path, target: Path) -> None:
         engine.call("buildah", "config", "--entrypoint", '["/pause"]', container)
         engine.call("buildah", "commit", container, "localhost/pause")
         for name, tag in (("bridge", TAG), ("pause", "localhost/pause")):
-            engine.call("buildah", "push", "--disable-compression", tag, f"oci:{target / name}:1")
+            engine.call("buildah", "push", tag, f"oci:{target / name}:1")
     finally:
         shutil.rmtree(store)  # gigabytes
 

@@ -175,3 +175,25 @@ def test_cronjob_restarts_with_rendered_rights(place: Place, team: Team) -> None
     team.finished("variable")
     until(lambda: len(place.all("pods", "app=variable")) == 1)
     assert team.seen("variable") == "trace"
+
+
+def test_pods_see_value_of_immutable_secret_that_was_recreated(desk: Desk, team: Team) -> None:
+    text = (desk.folder / "base" / "secrets.yml").read_text()
+    desk.write(
+        "base/secrets.yml",
+        text.replace("metadata: {name: agent-secrets}", "metadata: {name: agent-secrets}\nimmutable: true"),
+    )
+    assert desk.run("sync", "staging").status == 0
+    pods = {"variables": STARTED["variables"], **FOLLOWING}
+    for name, pod in pods.items():
+        team.deploy(name, pod)
+    team.finished(*pods)
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    result = desk.run("sync", "staging", "--recreate", f"Secret/{SECRET}", "--restart", *WAIT)
+    assert result.status == 0, result.err
+    print(result.out, {name: (team.mark(name), team.seen(name)) for name in pods})
+    import time
+
+    time.sleep(30)
+    print({name: (team.mark(name), team.seen(name)) for name in pods})
+    assert 0

@@ -18,6 +18,11 @@ def delete(place: Place, pod: str) -> None:
     place.kubectl("delete", "pod", pod, "--wait=false")
 
 
+def delete_job(place: Place, pod: str) -> None:
+    assert place.get("pods", pod)
+    place.kubectl("delete", "job", "stopped", "--wait=false")
+
+
 def evict(place: Place, pod: str) -> None:
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": place.namespace}}
     reply = place.node.cluster.request("POST", place.path("pods", f"{pod}/eviction"), body)
