@@ -1,4 +1,4 @@
-"""An admission webhook that holds or refuses a write, so that a run is in its middle for as long as a test likes.
+"""An admission webhook that holds or refuses writes, so that a run is in its middle for as long as a test likes.
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
@@ -11,22 +11,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, Self
 
+from tests.deploy.pod import ID
 from tests.node.place import Place
 from tests.servers.pki import Authority
-from tests.waiting import LIMIT
 
+_HOLD: Final = 8.0  # seconds
+_KINDS: Final = ["secrets", "configmaps"]
 _PATH: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 class Hook:
-    """Asked before each real write of a Secret of this name in a namespace; a dry run passes."""
+    """Asked before each real write of the environment's objects, one after the other; a dry run passes.
+
+    It holds the write of one Secret until `told` is set, and each later one until `over` is set, but none as long as
+    bridge would wait for its answer.
+    """
 
     def __init__(self, place: Place, folder: Path, secret: str) -> None:
         self._place = place
         self._secret = secret
         self.reached: Final = threading.Event()
-        self.open: Final = threading.Event()
-        """The held write goes on when this is set."""
+        self.told: Final = threading.Event()
+        self.over: Final = threading.Event()
         self.refusing = False
         authority = Authority(folder)
         listening = place.node.listening()
@@ -46,12 +52,17 @@ class Hook:
             "name": "hold.bridge.test",
             "clientConfig": {"url": f"https://{self._host}:{self._port}/", "caBundle": self._ca},
             "rules": [
-                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]}
+                {
+                    "apiGroups": [""],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": _KINDS,
+                }
             ],
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._place.namespace}},
             "sideEffects": "None",
             "admissionReviewVersions": ["v1"],
-            "timeoutSeconds": 30,
+            "timeoutSeconds": int(_HOLD) + 10,
             "failurePolicy": "Fail",
         }
         body = {"metadata": {"name": self._place.namespace}, "webhooks": [hook]}
@@ -59,19 +70,22 @@ class Hook:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.open.set()
+        self.told.set()
+        self.over.set()
         self._place.node.cluster.request("DELETE", f"{_PATH}/{self._place.namespace}")
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, request: dict[str, object]) -> bool:
         """Return whether a request is allowed, when it is time to say so."""
-        if request.get("dryRun") or request["name"] != self._secret:
+        if request.get("dryRun") or request["name"] == ID:
             return True
-        self.reached.set()
-        if self.refusing:
-            return False
-        self.open.wait(LIMIT)
+        if request["name"] == self._secret:
+            self.reached.set()
+            self.told.wait(0 if self.refusing else _HOLD)
+            return not self.refusing
+        if self.reached.is_set():
+            self.over.wait(_HOLD)
         return True
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -151,6 +151,12 @@ class Place:
         found = [(one["status"].get("containerStatuses") or [{}])[0].get("state", {}) for one in self.pods(job)]
         return [state["terminated"]["exitCode"] for state in found if "terminated" in state]
 
+    def events(self, pod: str, reason: str) -> list[dict[str, Any]]:
+        """Return the Events of a pod that have this reason."""
+        query = f"fieldSelector=involvedObject.name%3D{pod}%2Creason%3D{reason}"
+        found: list[dict[str, Any]] = self.node.cluster.request("GET", self.path("events", query=query)).body["items"]
+        return found
+
     def said(self, job: str) -> str:
         """Return everything that a Job's pods have printed, and what their statuses are, for a failure's message."""
         parts = []

@@ -35,7 +35,7 @@ def test_pipelines_kubeconfig_counts_and_not_pods_own_account(place: Place) -> N
     place.kubectl("delete", "rolebinding", ID)
     with_kubeconfig(place, "pipeline", {"token": place.node.cluster.token})
     text = place.complete("pipeline")
-    assert f"cluster: context test, https://{API}" in text
+    assert f"cluster: context test (not bound), https://{API}" in text
     assert "5 created" in text
 
 
@@ -56,13 +56,18 @@ def test_fleets_indexed_job_shares_environments_and_fails_only_index_of_refused_
     names = [f"env-{number:02}" for number in range(6)]
     files = {"values.env": "TOKEN=CANARY-token\n"}
     for name in names:
-        files[f"{name}.yml"] = json.dumps(
+        files[f"{name}-keys.yml"] = json.dumps(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"TOKEN": "${TOKEN}"}}
         )
-        environment = {"id": name, "namespace": place.namespace, "templates": [f"{name}.yml"], "env_file": "values.env"}
+        environment = {
+            "id": name,
+            "namespace": place.namespace,
+            "templates": [f"{name}-keys.yml"],
+            "env_file": "values.env",
+        }
         files[f"{name}.yaml"] = json.dumps(environment)
     refused = names[0]
-    files[f"{refused}.yml"] = files[f"{refused}.yml"].replace("${TOKEN}", "${MISSING}")
+    files[f"{refused}-keys.yml"] = files[f"{refused}-keys.yml"].replace("${TOKEN}", "${MISSING}")
     fleet = Place(place.node, place.node.cluster.namespace(), place.folder)
     fleet.restrict()
     image = place.node.registry.reference("bridge").rpartition(":")[0]

@@ -11,16 +11,18 @@ from tests.node.place import CANARY, PYTHON, Place
 from tests.waiting import until
 
 HELD = "agent-secrets"
+LOOK = "bridge.test/look"
 KEYS = {"agent-secrets": 3, "shared-secrets": 2}
 
 
+def keep(place: Place, pod: str, *, on: bool) -> None:
+    """Keep a pod's object when the pod has ended, so that its status can be read."""
+    others = [one for one in place.get("pods", pod)["metadata"].get("finalizers", []) if one != LOOK]
+    place.patch("pods", pod, {"metadata": {"finalizers": [*others, *([LOOK] if on else [])]}})
+
+
 def delete(place: Place, pod: str) -> None:
-    place.kubectl("delete", "pod", pod, "--wait=false")
-
-
-def delete_job(place: Place, pod: str) -> None:
-    assert place.get("pods", pod)
-    place.kubectl("delete", "job", "stopped", "--wait=false")
+    assert place.node.cluster.request("DELETE", place.path("pods", pod)).status == 200
 
 
 def evict(place: Place, pod: str) -> None:
@@ -38,10 +40,14 @@ def test_pod_that_is_told_to_end_between_its_writes_leaves_whole_objects_and_no_
         place.start("stopped")
         pod = place.running("stopped")
         until(hook.reached.is_set)
+        keep(place, pod, on=True)
         end(place, pod)
-        until(lambda: "deletionTimestamp" in place.get("pods", pod)["metadata"])
-        hook.open.set()
-        until(lambda: 143 in place.exits("stopped"), place.said("stopped"))
+        until(lambda: place.events(pod, "Killing"))
+        hook.told.set()
+        until(lambda: place.exits("stopped"), "the pod did not end")
+        hook.over.set()
+        assert place.exits("stopped") == [143]
+        keep(place, pod, on=False)
         assert place.finished("stopped") == "Complete", place.said("stopped")
     for name, count in KEYS.items():
         assert len(place.data("secrets", name)) == count
@@ -74,7 +80,8 @@ def test_run_that_stopped_between_its_writes_is_repeated(place: Place, tmp_path:
         place.start("again")
         until(lambda: 5 in place.exits("again"), place.said("again"))
         hook.refusing = False
-        hook.open.set()
+        hook.told.set()
+        hook.over.set()
         place.complete("again")
     assert place.exits("again") == [5, 0]
 
@@ -89,3 +96,20 @@ def test_run_that_found_lease_held_is_repeated(place: Place) -> None:
     place.patch("leases", ID, {"spec": {"holderIdentity": ""}})
     place.complete("again")
     assert place.exits("again") == [75, 0]
+
+
+def test_job_that_is_deleted_finishes_its_write_and_releases_lease(place: Place, tmp_path: Path) -> None:
+    place.deploy()
+    with Hook(place, tmp_path, HELD) as hook:
+        place.start("stopped")
+        pod = place.running("stopped")
+        until(hook.reached.is_set)
+        place.kubectl("delete", "job", "stopped", "--wait=false")
+        until(lambda: place.events(pod, "Killing"))
+        hook.told.set()
+        until(lambda: not [one for one in place.all("pods") if one["metadata"]["name"] == pod], "the pod did not end")
+    assert len(place.data("secrets", HELD)) == KEYS[HELD]
+    assert not place.get("leases", ID)["spec"].get("holderIdentity")
+    assert "front-config" not in {one["metadata"]["name"] for one in place.all("configmaps")}
+    place.start("next")
+    assert "created" in place.complete("next")

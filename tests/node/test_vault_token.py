@@ -15,20 +15,20 @@ from tests.waiting import until
 
 
 @pytest.fixture
-def vault(place: Place, dev_vault: DevVault) -> Iterator[DevVault]:
+def server(place: Place, dev_vault: DevVault) -> Iterator[DevVault]:
     """A server that knows this namespace's service account, and the CronJob that uses it."""
     with vault_for(place, dev_vault):
         yield dev_vault
 
 
-def test_projected_token_logs_in_and_login_is_revoked(place: Place, vault: DevVault) -> None:
-    before = vault.tokens()
+def test_projected_token_logs_in_and_login_is_revoked(place: Place, server: DevVault) -> None:
+    before = server.tokens()
     place.start("once")
     assert "from vault:app" in place.complete("once")
-    assert vault.tokens() == before
+    assert server.tokens() == before
 
 
-@pytest.mark.usefixtures("vault")
+@pytest.mark.usefixtures("server")
 def test_token_for_another_audience_is_refused_once(place: Place) -> None:
     volumes = place.get("cronjobs", ID)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
     number = next(number for number, one in enumerate(volumes) if "projected" in one)
