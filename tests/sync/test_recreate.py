@@ -51,7 +51,12 @@ def test_immutable_object_can_be_made_anew(desk: Desk) -> None:
     desk.target.patch(SECRET, "shared-secrets", {"immutable": True})
     desk.values(LIVEKIT_API_KEY="CANARY-new")
     assert desk.run("sync", "staging").status == 1
-    assert desk.run("sync", "staging", *RECREATE).status == 0
+    result = desk.run("sync", "staging", *RECREATE)
+    assert result.status == 0
+    assert result.lines[-2:] == [
+        "bridge: warning: Secret/shared-secrets: is immutable: each node keeps its old values until no pod there uses it",
+        "bridge: hint: scale each workload that uses it to zero (`kubectl scale deployment NAME --replicas=0`) and back",
+    ]
     assert desk.target.data(SECRET, "shared-secrets")["LIVEKIT_API_KEY"] == "CANARY-new"
     assert "immutable" not in (desk.target.get(SECRET, "shared-secrets") or {})
 
