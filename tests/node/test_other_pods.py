@@ -56,18 +56,19 @@ def test_fleets_indexed_job_shares_environments_and_fails_only_index_of_refused_
     names = [f"env-{number:02}" for number in range(6)]
     files = {"values.env": "TOKEN=CANARY-token\n"}
     for name in names:
-        files[f"{name}-keys.yml"] = json.dumps(
+        files[f"{name}.keys.yml"] = json.dumps(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"TOKEN": "${TOKEN}"}}
         )
         environment = {
             "id": name,
             "namespace": place.namespace,
-            "templates": [f"{name}-keys.yml"],
+            "templates": [f"{name}.keys.yml"],
             "env_file": "values.env",
+            "secrets_from": "any",
         }
         files[f"{name}.yaml"] = json.dumps(environment)
     refused = names[0]
-    files[f"{refused}-keys.yml"] = files[f"{refused}-keys.yml"].replace("${TOKEN}", "${MISSING}")
+    files[f"{refused}.keys.yml"] = files[f"{refused}.keys.yml"].replace("${TOKEN}", "${MISSING}")
     fleet = Place(place.node, place.node.cluster.namespace(), place.folder)
     fleet.restrict()
     image = place.node.registry.reference("bridge").rpartition(":")[0]

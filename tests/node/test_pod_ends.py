@@ -8,6 +8,7 @@ import pytest
 from tests.deploy.pod import ID
 from tests.node.hook import Hook
 from tests.node.place import CANARY, PYTHON, Place
+from tests.servers.client import MERGE
 from tests.waiting import until
 
 HELD = "agent-secrets"
@@ -16,9 +17,14 @@ KEYS = {"agent-secrets": 3, "shared-secrets": 2}
 
 
 def keep(place: Place, pod: str, *, on: bool) -> None:
-    """Keep a pod's object when the pod has ended, so that its status can be read."""
-    others = [one for one in place.get("pods", pod)["metadata"].get("finalizers", []) if one != LOOK]
-    place.patch("pods", pod, {"metadata": {"finalizers": [*others, *([LOOK] if on else [])]}})
+    """Keep a pod's object when the pod has ended, so that its status can be read; the Job controller does so too."""
+
+    def patched() -> bool:
+        others = [one for one in place.get("pods", pod)["metadata"].get("finalizers", []) if one != LOOK]
+        body = {"metadata": {"finalizers": [*others, *([LOOK] if on else [])]}}
+        return place.node.cluster.request("PATCH", place.path("pods", pod), body, MERGE).status == 200
+
+    until(patched, "the pod's finalizers could not be changed")
 
 
 def delete(place: Place, pod: str) -> None:
