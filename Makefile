@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest claims bench soak meetings faults fuzz mutants pythons lock generated image sbom release clean
+.PHONY: demo help test quick cluster-test busy lint types rules unit lowest claims bench soak meetings faults fuzz mutants pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-10s%s\n", n, $$0 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ n = $$1; $$1 = ""; printf "%-13s%s\n", n, $$0 }'
 
 ifdef T
 test: $(VENV)/ready
@@ -48,7 +48,7 @@ unit: $(VENV)/ready ## run every test, those that need a real program last; in C
 	$(if $(COVERAGE),$(BIN)/coverage erase)
 	$(PYTEST) $(SPREAD) -m 'not real'
 	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
-	$(PYTEST) $(SPREAD) -m real
+	$(PYTEST) $(SPREAD) -m 'real and not node'
 ifneq ($(COVERAGE),)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
@@ -57,6 +57,11 @@ endif
 
 quick: $(VENV)/ready ## run the tests that need no built program and no wheel, without the slow ones
 	$(BIN)/python -m pytest --quiet $(SPREAD) -m 'not real and not wheel and not slow'
+
+# From nothing it builds a control plane, containerd, runc and a kubelet, and an image: ten minutes or more on two cores.
+cluster-test: $(VENV)/ready ## run bridge's image in pods of a real node; needs root, buildah and cgroups, and leaves nothing behind
+	$(BIN)/python tests/servers/build.py --node
+	$(BIN)/python -m pytest --quiet -rs -m node tests/node
 
 TIMES ?= 3
 

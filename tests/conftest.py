@@ -22,12 +22,14 @@ from packaging.requirements import Requirement
 from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
-from tests.servers import build, chromium, debian
+from tests.servers import build, chromium, debian, enclosure, image
+from tests.servers import node as real_node
 from tests.servers.apiserver import LIMITED, RealCluster
 from tests.servers.chromium import Chromium
 from tests.servers.client import Client
 from tests.servers.controllers import Controllers
 from tests.servers.kwok import Kwok
+from tests.servers.node import Node
 from tests.servers.vault import DevVault, SealedVault
 from tests.thirdparty.install import install
 
@@ -65,6 +67,7 @@ REAL: Final = {
     "kustomize_binary",
     "real_cluster",
     "controllers",
+    "node",
     "dev_vault",
     "vault_binary",
     "pushgateway_binary",
@@ -237,6 +240,22 @@ def controllers(request: pytest.FixtureRequest, real_cluster: RealCluster) -> It
         yield node
         manager.fail_if_over()
         node.fail_if_over()
+
+
+@pytest.fixture(scope="session")
+def node(
+    request: pytest.FixtureRequest, kubectl_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
+    """A real node that can pull our image, one for the whole run."""
+    if os.environ.get("CI") and real_node.impossible():
+        debian.install(*real_node.PACKAGES)
+    if reason := enclosure.impossible() or real_node.impossible():
+        pytest.skip(f"a node {reason}")
+    binaries = {name: _tool(request, name) for name in build.FOR_NODE}
+    layouts = image.layouts(tmp_path_factory.mktemp("containers"))
+    with Node(binaries, kubectl_binary, layouts) as found:
+        yield found
+        found.fail_if_over()
 
 
 @pytest.fixture(scope="session", params=["vault", "openbao"])

@@ -17,10 +17,13 @@ _MORE: Final = (1, 8, 64)
 
 
 def until(
-    condition: Callable[[], Result], what: str = "it never came to that", process: Popen[Any] | None = None
+    condition: Callable[[], Result],
+    what: str = "it never came to that",
+    process: Popen[Any] | None = None,
+    limit: float = LIMIT,
 ) -> Result:
     """Wait until a condition holds, and return what it gives; AssertionError if it never does, or a process ends."""
-    end = time.monotonic() + LIMIT
+    end = time.monotonic() + limit
     while not (result := condition()):
         assert time.monotonic() < end, what
         assert process is None or process.poll() is None, "the process has ended"

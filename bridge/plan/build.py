@@ -147,6 +147,11 @@ def _warnings(changes: Sequence[Change], memory: Memory, target: PlanTarget) -> 
             )
             hint = f"remove it with `bridge adopt {word(target.environment)}`"
             yield Problem(str(change.id), f"its last-applied annotation {what}", hint)
+        if change.action is Action.RECREATE and change.live and change.live.immutable:
+            # A kubelet caches an immutable object by its name, and gives it to new pods too.
+            what = "is immutable: each node keeps its old values until no pod there uses it"
+            hint = "scale each workload that uses it to zero (`kubectl scale deployment NAME --replicas=0`) and back"
+            yield Problem(str(change.id), what, hint)
         yield from _abandoned(change, memory.objects.get(change.id), target.manager)
 
 

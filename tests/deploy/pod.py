@@ -12,6 +12,8 @@ import pytest
 from bridge.cli import main
 from bridge.cluster.choice import Search
 from tests.servers.apiserver import RealCluster
+from tests.servers.vault import DevVault
+from tests.team import VALUES
 
 ROOT = Path(__file__).parent.parent.parent
 ID = "bridge-voice-agent-staging"
@@ -96,8 +98,8 @@ class Pod:
         return list(self.spec["containers"][0]["args"])
 
 
-def deployed(folder: Path, cluster: RealCluster, namespace: str, options: Iterable[str] = (), **changes: str) -> Pod:
-    """Render, apply and mount; `options` are components beside the stores', `changes` those of the environment."""
+def rendered(folder: Path, namespace: str, options: Iterable[str] = (), **changes: str) -> Path:
+    """Render; `options` are components beside the stores', `changes` those of the environment."""
     config, out = example(folder / "config", namespace, **changes), folder / "out"
     assert main(["init", "staging", "--deploy", str(out), "--config", str(config)]) == 0
     file = out / "kustomization.yaml"
@@ -105,6 +107,12 @@ def deployed(folder: Path, cluster: RealCluster, namespace: str, options: Iterab
     for option in options:
         text = text.replace(f"# - components/{option}", f"- components/{option}")
     file.write_text(text)
+    return out
+
+
+def deployed(folder: Path, cluster: RealCluster, namespace: str, options: Iterable[str] = (), **changes: str) -> Pod:
+    """Render, apply and mount; `options` and `changes` are those of `rendered`."""
+    out = rendered(folder, namespace, options, **changes)
     assert cluster.kubectl("apply", "-k", str(out), "--warnings-as-errors").stderr == ""
     (folder / "root").mkdir()
     (folder / "demo.agekey").rename(folder / "root" / "demo.agekey")
@@ -142,3 +150,21 @@ def take_away(pod: Pod, resource: str, verb: str) -> None:
     found["rules"] = [rule for rule in found["rules"] if rule["verbs"]]
     path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{pod.namespace}/roles/{ID}"
     assert pod.cluster.request("PUT", path, found).status == 200
+
+
+def vault_login(server: DevVault, cluster: RealCluster, namespace: str, mount: str) -> None:
+    """Put the values into Vault, for the CronJob's service account of this namespace alone."""
+    server.mount(mount, 2)
+    server.put("app", VALUES, mount)
+    server.policy(mount, f'path "{mount}/data/app" {{ capabilities = ["read"] }}')
+    reviewer = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    assert cluster.request("POST", reviewer, {"metadata": {"name": "reviewer"}}).status == 201
+    binding = f"--serviceaccount={namespace}:reviewer"
+    cluster.kubectl("create", "clusterrolebinding", namespace, "--clusterrole=system:auth-delegator", binding)
+    body = {"spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}}
+    token = cluster.request("POST", f"{reviewer}/reviewer/token", body).body["status"]["token"]
+    server.do("POST", f"sys/auth/{mount}", {"type": "kubernetes"})
+    config = {"kubernetes_host": cluster.url, "kubernetes_ca_cert": cluster.ca_file.read_text()}
+    server.do("POST", f"auth/{mount}/config", config | {"token_reviewer_jwt": token})
+    bound = {"bound_service_account_names": [ID], "bound_service_account_namespaces": [namespace]}
+    server.do("POST", f"auth/{mount}/role/app", bound | {"audience": "vault", "token_policies": [mount]})

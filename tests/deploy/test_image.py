@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.pod import ID, ROOT, Pod, deployed
+from tests.deploy.pod import ID, ROOT, Pod, deployed, vault_login
 from tests.servers import sandbox
 from tests.servers.apiserver import RealCluster
+from tests.servers.image import context
 from tests.servers.vault import DevVault
-from tests.team import VALUES
 from tests.waiting import until
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -25,15 +25,6 @@ pytestmark = [pytest.mark.wheel, pytest.mark.timeout(900)]
 
 def steps(instruction: str) -> list[str]:
     return re.findall(rf"^{instruction} (.+)$", DOCKERFILE, re.MULTILINE)
-
-
-def context() -> list[str]:
-    """Return the files that git knows and .dockerignore lets through."""
-    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
-    assert lines[0] == "*"
-    admitted = {line[1:] for line in lines if line.startswith("!")}
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
-    return [name for name in files.split("\0") if name.split("/")[0] in admitted and name[:14] != "config/deploy/"]
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +147,7 @@ def test_pods_token_for_vault_logs_in_there(
     if reason := sandbox.impossible():
         pytest.skip(f"the confinement {reason}")
     mount = f"kv-{namespace}"
-    vault(dev_vault, real_cluster, namespace, mount)
+    vault_login(dev_vault, real_cluster, namespace, mount)
     method = f"{{method: kubernetes, mount: {mount}, role: app, token_file: /var/run/secrets/vault/token}}"
     section = f"vault: {{address: '{dev_vault.address}', mount: {mount}, kv_version: 2, auth: {method}}}"
     pod = deployed(
@@ -171,21 +162,3 @@ def test_pods_token_for_vault_logs_in_there(
     assert "from vault:app" in done.stdout
     assert "CANARY" not in done.stdout
     assert dev_vault.tokens() == before
-
-
-def vault(server: DevVault, cluster: RealCluster, namespace: str, mount: str) -> None:
-    """Put the values into Vault, for the CronJob's service account of this namespace alone."""
-    server.mount(mount, 2)
-    server.put("app", VALUES, mount)
-    server.policy(mount, f'path "{mount}/data/app" {{ capabilities = ["read"] }}')
-    reviewer = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    assert cluster.request("POST", reviewer, {"metadata": {"name": "reviewer"}}).status == 201
-    binding = f"--serviceaccount={namespace}:reviewer"
-    cluster.kubectl("create", "clusterrolebinding", namespace, "--clusterrole=system:auth-delegator", binding)
-    body = {"spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 3600}}
-    token = cluster.request("POST", f"{reviewer}/reviewer/token", body).body["status"]["token"]
-    server.do("POST", f"sys/auth/{mount}", {"type": "kubernetes"})
-    config = {"kubernetes_host": cluster.url, "kubernetes_ca_cert": cluster.ca_file.read_text()}
-    server.do("POST", f"auth/{mount}/config", config | {"token_reviewer_jwt": token})
-    bound = {"bound_service_account_names": [ID], "bound_service_account_namespaces": [namespace]}
-    server.do("POST", f"auth/{mount}/role/app", bound | {"audience": "vault", "token_policies": [mount]})

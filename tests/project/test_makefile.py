@@ -53,8 +53,9 @@ def test_coverage_is_measured_in_ci_and_on_request_only() -> None:
         assert "coverage report --fail-under=95" in make("--dry-run", "unit", **variables)
 
 
-def test_unit_leaves_no_test_out() -> None:
-    assert [line.rpartition(" -m ")[2] for line in runs("unit")] == ["'not real'", "real"]
+def test_unit_leaves_out_only_what_cluster_test_runs() -> None:
+    assert [line.rpartition(" -m ")[2] for line in runs("unit")] == ["'not real'", "'real and not node'"]
+    assert [line.rpartition(" -m ")[2] for line in runs("cluster-test")] == ["node tests/node"]
 
 
 def imports(path: Path) -> set[str]:

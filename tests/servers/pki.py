@@ -41,10 +41,15 @@ class Authority:
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(
-        self, name: str = "server", host: str = "localhost", *, address: str = "127.0.0.1", ends: dt.timedelta = DAY
+        self,
+        name: str = "server",
+        host: str = "localhost",
+        *others: str,
+        address: str = "127.0.0.1",
+        ends: dt.timedelta = DAY,
     ) -> Pair:
-        """Issue a certificate for a server on loopback, or for one that takes itself for another."""
-        names = x509.SubjectAlternativeName([x509.DNSName(host), _ip(address)])
+        """Issue a certificate for a server on loopback and at other addresses, or for one that takes itself for another."""
+        names = x509.SubjectAlternativeName([x509.DNSName(host), *(_ip(one) for one in (address, *others))])
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, host)]
         return self._issue(name, subject, names, client=False, ends=ends)
 

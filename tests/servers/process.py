@@ -35,6 +35,11 @@ class Server:
             )
         atexit.register(self.stop)
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def exited(self) -> int | None:
         """Return the exit status, or None while it runs."""
         return self._process.poll()

@@ -1,6 +1,7 @@
 """A relay on loopback in front of a server, in a thread of its own; what it does to the bytes is up to the subclass."""
 
 import asyncio
+import socket
 import ssl
 import threading
 from abc import ABC, abstractmethod
@@ -27,9 +28,17 @@ class Relay(ABC):
     async def relay(self, client: Stream, server: Stream) -> None:
         """Pass the bytes of one connection on, in both directions, and close what it ends."""
 
+    def listening(self) -> socket.socket:
+        """Make the socket where clients connect."""
+        return socket.create_server(("127.0.0.1", 0))
+
+    def connected(self) -> socket.socket:
+        """Make a connection to the server."""
+        return socket.create_connection((self.server.hostname, self.server.port))
+
     def __enter__(self) -> Self:
         self._thread.start()
-        self._listener = self._do(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls))
+        self._listener = self._do(asyncio.start_server(self._serve, sock=self.listening(), ssl=self._tls))
         self.port: int = self._listener.sockets[0].getsockname()[1]
         return self
 
@@ -53,9 +62,26 @@ class Relay(ABC):
         assert task
         self._tasks.add(task)
         try:
-            server = await asyncio.open_connection(self.server.hostname, self.server.port)
+            server = await asyncio.open_connection(sock=await asyncio.to_thread(self.connected))
             await self.relay((reader, writer), server)
         except (asyncio.CancelledError, OSError):
             writer.transport.abort()
         finally:
             self._tasks.discard(task)
+
+
+class Passage(Relay):
+    """Passes every byte on at once."""
+
+    async def relay(self, client: Stream, server: Stream) -> None:
+        """Pass the bytes on."""
+        await asyncio.gather(_pump(client[0], server[1]), _pump(server[0], client[1]))
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(CHUNK):
+            sink.write(data)
+            await sink.drain()
+    finally:
+        sink.close()

@@ -72,9 +72,10 @@ def test_failed_build_leaves_nothing(tmp_path: Path, cache: Path, monkeypatch: p
     assert [path.name for path in cache.rglob("*") if path.is_file()] == ["lock"]
 
 
+@pytest.mark.parametrize("version", ["go1.25.9", "go1.26", "go1.26.5"])
 @pytest.mark.usefixtures("module", "cache")
-def test_old_go_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_go(tmp_path, monkeypatch, "exit 1", version="go1.25.9")
+def test_old_go_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    fake_go(tmp_path, monkeypatch, "exit 1", version=version)
     monkeypatch.setattr(build, "_go_from_wheel", lambda: Path("/the/wheel's/go"))
     assert build._go() == Path("/the/wheel's/go")
 
@@ -91,11 +92,14 @@ def test_in_ci_all_that_tests_need_is_built_and_elsewhere_what_most_need(monkeyp
     monkeypatch.setattr(build, "build", lambda name: asked.append(name) or Path(name))
     monkeypatch.delenv("CI", raising=False)
     build.main([])
-    assert set(asked) == set(build.TOOLS) - build.PEERS - build.ON_REQUEST
+    assert set(asked) == set(build.TOOLS) - build.PEERS - build.NODE - build.ON_REQUEST
     asked.clear()
     monkeypatch.setenv("CI", "true")
     build.main([])
-    assert set(asked) == set(build.TOOLS) - build.PEERS
+    assert set(asked) == set(build.TOOLS) - build.PEERS - build.NODE
+    asked.clear()
+    build.main(["--node"])
+    assert set(asked) >= build.NODE
 
 
 def test_toolchain_of_wheel_is_pinned_by_hashes() -> None:

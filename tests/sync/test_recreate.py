@@ -52,7 +52,12 @@ def test_immutable_object_can_be_made_anew(desk: Desk) -> None:
     desk.target.patch(SECRET, "shared-secrets", {"immutable": True})
     desk.values(LIVEKIT_API_KEY="CANARY-new")
     assert desk.run("sync", "staging").status == 1
-    assert desk.run("sync", "staging", *RECREATE).status == 0
+    result = desk.run("sync", "staging", *RECREATE)
+    assert result.status == 0
+    warning, hint = result.lines
+    what = "is immutable: each node keeps its old values until no pod there uses it"
+    assert warning == f"bridge: warning: Secret/shared-secrets: {what}"
+    assert hint.startswith("bridge: hint: scale each workload that uses it to zero")
     assert desk.target.data(SECRET, "shared-secrets")["LIVEKIT_API_KEY"] == "CANARY-new"
     assert "immutable" not in (desk.target.get(SECRET, "shared-secrets") or {})
 

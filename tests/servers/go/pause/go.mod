@@ -1,0 +1,3 @@
+module bridge.test/pause
+
+go 1.26.0
