@@ -298,11 +298,10 @@ def test_released_lease_is_held_no_longer_and_not_released_again(
 def test_lease_is_looked_at_once_without_a_wait_and_until_its_end_with_one(
     lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = lease_of(), lease_of()
-    one.acquire(0)
-    sent = requests_of(two, monkeypatch)
+    lease_of().acquire(0)
     for wait, looks in ((0.0, 1), (module.PAUSE, 2), (2 * module.PAUSE, 3), (1.5 * module.PAUSE, 3)):
-        sent.clear()
+        two = lease_of()
+        sent = requests_of(two, monkeypatch)
         until = clock.now + wait
         with pytest.raises(Unavailable):
             two.acquire(wait)

@@ -48,7 +48,7 @@ class Authority:
         address: str = "127.0.0.1",
         ends: dt.timedelta = DAY,
     ) -> Pair:
-        """Issue a certificate for a server on loopback and at other addresses, or for one that takes itself for another."""
+        """Issue a certificate for a server on loopback and elsewhere, or for one that takes itself for another."""
         names = x509.SubjectAlternativeName([x509.DNSName(host), *(_ip(one) for one in (address, *others))])
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, host)]
         return self._issue(name, subject, names, client=False, ends=ends)
