@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz pythons lock generated image sbom release clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz properties pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -86,6 +86,11 @@ FUZZ_SECONDS ?= 60
 
 fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; `make test` always tries the same inputs
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
+
+CASES ?= 2000
+
+properties: $(VENV)/ready ## try CASES new histories of runs in the embedded cluster, and a tenth of them in a real one
+	BRIDGE_RANDOM=1 BRIDGE_PROPERTIES=$(CASES) $(BIN)/python -m pytest --timeout=0 --hypothesis-show-statistics tests/properties
 
 pythons: ## run the tests of `quick` with each Python from 3.11 to 3.14 that is installed
 	@tests/pythons $(SPREAD)
