@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz properties pythons lock generated image sbom release clean
+.PHONY: demo help test quick busy lint types rules unit lowest bench soak fuzz properties kubernetes pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -91,6 +91,9 @@ CASES ?= 2000
 
 properties: $(VENV)/ready ## try CASES new histories of runs in the embedded cluster, and a tenth of them in a real one
 	BRIDGE_RANDOM=1 BRIDGE_PROPERTIES=$(CASES) $(BIN)/python -m pytest --timeout=0 --hypothesis-show-statistics tests/properties
+
+kubernetes: $(VENV)/ready ## build the oldest and the newest API server, and run tests of whole runs with each (an hour)
+	nice $(BIN)/python tests/servers/releases.py
 
 pythons: ## run the tests of `quick` with each Python from 3.11 to 3.14 that is installed
 	@tests/pythons $(SPREAD)

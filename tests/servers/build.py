@@ -47,6 +47,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),
     "external-secrets": Tool("external-secrets", "github.com/external-secrets/external-secrets"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-apiserver-1.32": Tool("kubernetes-1.32", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-apiserver-1.37": Tool("kubernetes-1.37", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
@@ -57,6 +59,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
 }
 
 PEERS: Final = {"external-secrets"}  # for the benchmarks, and a test that is skipped without it
+RELEASES: Final = {"kube-apiserver-1.32", "kube-apiserver-1.37"}  # the oldest and the newest, for `make kubernetes`
 ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8", "vals"}
 """Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 
@@ -70,7 +73,7 @@ class BuildError(Exception):
 
 def default() -> list[str]:
     """Return the tools that are built if none is named."""
-    left_out = PEERS if os.environ.get("CI") else PEERS | ON_REQUEST
+    left_out = PEERS | RELEASES if os.environ.get("CI") else PEERS | RELEASES | ON_REQUEST
     return [name for name in TOOLS if name not in left_out]
 
 
