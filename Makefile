@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo help test quick cluster-test busy lint types rules unit lowest claims bench soak meetings faults fuzz mutants pythons lock generated image sbom release clean
+.PHONY: demo help test quick cluster-test busy lint types rules unit lowest claims bench soak meetings faults fuzz properties kubernetes mutants pythons lock generated image sbom release clean
 
 demo: $(VENV)/ready ## show the main job on an embedded cluster
 	$(BIN)/bridge demo
@@ -100,6 +100,14 @@ FUZZ_SECONDS ?= 60
 
 fuzz: $(VENV)/ready ## fuzz each parser for FUZZ_SECONDS; `make test` always tries the same inputs
 	BRIDGE_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest --timeout=0 -v tests/fuzz/test_run.py
+
+CASES ?= 2000
+
+properties: $(VENV)/ready ## try CASES new histories of runs in the embedded cluster, and a tenth of them in a real one
+	BRIDGE_RANDOM=1 BRIDGE_PROPERTIES=$(CASES) $(BIN)/python -m pytest --timeout=0 --hypothesis-show-statistics tests/properties
+
+kubernetes: $(VENV)/ready ## build the oldest and the newest API server, and run tests of whole runs with each (an hour)
+	nice $(BIN)/python tests/servers/releases.py
 
 MUTANTS ?= 60
 

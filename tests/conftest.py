@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from bridge.testing.apiserver import EmbeddedCluster
 from tests import order, spread
 from tests.desk import Desk, Target, set_up_desk
-from tests.servers import build, chromium, debian, enclosure, image
+from tests.servers import build, chromium, debian, enclosure, image, releases
 from tests.servers import node as real_node
 from tests.servers.apiserver import LIMITED, RealCluster
 from tests.servers.chromium import Chromium
@@ -228,7 +228,9 @@ def actionlint_binary(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def real_cluster(request: pytest.FixtureRequest, kubectl_binary: Path) -> Iterator[RealCluster]:
     """A real kube-apiserver, one for the whole run."""
-    with RealCluster(_tool(request, "etcd"), _tool(request, "kube-apiserver"), kubectl_binary) as cluster:
+    minor = os.environ.get(releases.VARIABLE)
+    apiserver = f"{releases.PREFIX}{minor}" if minor else "kube-apiserver"
+    with RealCluster(_tool(request, "etcd"), _tool(request, apiserver), kubectl_binary) as cluster:
         yield cluster
 
 

@@ -16,6 +16,7 @@ LONG: Final = (
     "tests/project/test_wheel.py",
     "tests/failures/test_odd_answers.py",
     "tests/providers/sops/test_matrix.py",
+    "tests/properties/test_properties.py",
     "tests/kustomize/test_fix_kustomize.py",
     "tests/failures/test_faults.py",
     "tests/failures/test_stopped_runs.py",

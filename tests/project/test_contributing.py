@@ -42,10 +42,11 @@ def test_every_program_that_is_built_is_in_table_with_what_builds_it() -> None:
     }
     assert {name for name, source in how.items() if "`make test`" in source} == set(
         build.TOOLS
-    ) - build.PEERS - build.ON_REQUEST - build.NODE
+    ) - build.SEPARATE - build.ON_REQUEST
     assert {name for name, source in how.items() if source == "CI or by name"} == build.ON_REQUEST
     assert {name for name, source in how.items() if source == "`make bench`"} == build.PEERS
     assert {name for name, source in how.items() if source == "`make cluster-test`"} == build.NODE
+    assert {name for name, source in how.items() if source == "`make kubernetes`"} == build.RELEASES
 
 
 def test_no_test_lies_outside_of_folder() -> None:

@@ -49,6 +49,8 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "vals": Tool("vals", "github.com/helmfile/vals/cmd/vals"),
     "external-secrets": Tool("external-secrets", "github.com/external-secrets/external-secrets"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-apiserver-1.32": Tool("kubernetes-1.32", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-apiserver-1.37": Tool("kubernetes-1.37", "k8s.io/kubernetes/cmd/kube-apiserver"),
     "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     "kube-scheduler": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
     "kubelet": Tool("kubernetes", "k8s.io/kubernetes/cmd/kubelet"),
@@ -68,6 +70,9 @@ NODE: Final = {"kube-scheduler", "kubelet", "containerd", "containerd-shim-runc-
 FOR_NODE: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "vault", *sorted(NODE))
 """What `make cluster-test` needs; nothing else needs those in NODE."""
 PEERS: Final = {"external-secrets"}  # for the benchmarks, and a test that is skipped without it
+RELEASES: Final = {"kube-apiserver-1.32", "kube-apiserver-1.37"}  # the oldest and the newest, for `make kubernetes`
+SEPARATE: Final = PEERS | NODE | RELEASES
+"""Tools that only commands of their own build."""
 ON_REQUEST: Final = {"vault", "kube-controller-manager", "kwok", "pushgateway", "promtool", "sops-3.8", "vals"}
 """Tools that take long, or that few tests need: built in CI and by name, so that a first `make test` takes minutes."""
 
@@ -81,7 +86,7 @@ class BuildError(Exception):
 
 def default() -> list[str]:
     """Return the tools that are built if none is named."""
-    left_out = PEERS | NODE if os.environ.get("CI") else PEERS | NODE | ON_REQUEST
+    left_out = SEPARATE if os.environ.get("CI") else SEPARATE | ON_REQUEST
     return [name for name in TOOLS if name not in left_out]
 
 

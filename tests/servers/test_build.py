@@ -92,11 +92,11 @@ def test_in_ci_all_that_tests_need_is_built_and_elsewhere_what_most_need(monkeyp
     monkeypatch.setattr(build, "build", lambda name: asked.append(name) or Path(name))
     monkeypatch.delenv("CI", raising=False)
     build.main([])
-    assert set(asked) == set(build.TOOLS) - build.PEERS - build.NODE - build.ON_REQUEST
+    assert set(asked) == set(build.TOOLS) - build.SEPARATE - build.ON_REQUEST
     asked.clear()
     monkeypatch.setenv("CI", "true")
     build.main([])
-    assert set(asked) == set(build.TOOLS) - build.PEERS - build.NODE
+    assert set(asked) == set(build.TOOLS) - build.SEPARATE
     asked.clear()
     build.main(["--node"])
     assert set(asked) >= build.NODE

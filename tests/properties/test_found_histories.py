@@ -1,0 +1,39 @@
+"""Histories that a property found once, in the form to which hypothesis shrank them or shorter."""
+
+from typing import Final
+
+import pytest
+
+from tests.properties.configuration import Configuration, Id, Manifest, Source, Var, text
+from tests.properties.conftest import NewDesk, NewTarget
+from tests.properties.histories import play
+from tests.properties.others import Move, edit, kubectl_apply
+from tests.properties.strategies import Round
+
+CONFIG: Final = Id("ConfigMap", "a")
+
+
+def configuration(id_: Id, variable: Var, value: str) -> Configuration:
+    source = Source("sops", "values.sops.json", {variable.name: text(value), "P9": text("1")})
+    return Configuration(((Manifest(id_, {"B": (variable,)}),),), (source,))
+
+
+FOUND: Final = {
+    # Created without a field, an object has no managed fields; nor do later updates make any, until the first apply.
+    "object whose managers the API server did not track": (
+        Round(
+            configuration(CONFIG, Var("P1"), "1"),
+            (Move("edit", CONFIG, edit({"A": None})), Move("apply", CONFIG, kubectl_apply({"A": "theirs"}))),
+        ),
+        Round(configuration(CONFIG, Var("P1"), "2")),
+    ),
+    # sops leaves an empty text in clear, but a check reads names only.
+    "required variable that is empty in a SOPS file": (
+        Round(configuration(Id("Secret", "a"), Var("S1", ":?", "a message"), "")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_laws_hold_in_history_that_was_found(new_desk: NewDesk, embedded_namespace: NewTarget, name: str) -> None:
+    play(new_desk(embedded_namespace()), FOUND[name])
