@@ -1,10 +1,10 @@
-"""The figures on the page `performance`: the block that `run.py --write` replaces."""
+"""The figures on the page `performance`: the table that `run.py --write` keeps."""
 
 import datetime as dt
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -16,17 +16,27 @@ PAGE: Final = Path(bridge.__file__).parent / "help" / "performance.md"
 BLOCK: Final = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
 
 
-def figures(results: Sequence[Result], today: dt.date) -> str:
-    """Format a table of results, and when and on what kind of machine they were measured."""
+def figures(results: Sequence[Result], today: dt.date, before: str = "") -> str:
+    """Format a table of results, and on what kind of machine and when they were measured.
+
+    Rows of the table `before` stay if it comes from the same kind of machine and the same release. A row is the
+    same as an earlier one if its title is, up to a semicolon: counts of requests come after it.
+    """
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    lines = [
-        f"Measured on {today:%Y-%m-%d}: {machine}, bridge {bridge.__version__}.",
-        "",
-        "| row | ratio (least to most) | peak memory |",
-        "|---|---|---|",
-        *(f"| {result.contest.title} | {compared(result)} | {peaks(result)} |" for result in results),
-    ]
-    return "\n".join([*lines, ""])
+    opening = f"Measured with {machine}, bridge {bridge.__version__}."
+    rows = dict(_rows(before)) if before.startswith(opening) else {}
+    for result in results:
+        title = result.contest.title
+        rows[title.partition(";")[0]] = f"| {title} | {compared(result)} | {peaks(result)} | {today:%Y-%m-%d} |"
+    head = ["| row | ratio (least to most) | peak memory | measured on |", "|---|---|---|---|"]
+    return "\n".join([opening, "", *head, *rows.values(), ""])
+
+
+def _rows(table: str) -> Iterator[tuple[str, str]]:
+    """Yield the title and the line of each row; a title may contain an escaped bar."""
+    for line in table.splitlines()[4:]:
+        cells = re.split(r"(?<!\\)\|", line)
+        yield cells[1].strip().partition(";")[0], line
 
 
 def compared(result: Result) -> str:
@@ -51,5 +61,7 @@ def replaced(page: str, block: str) -> str:
 
 
 def write(results: Sequence[Result]) -> None:
-    """Replace the figures on the page."""
-    PAGE.write_text(replaced(PAGE.read_text(), figures(results, dt.datetime.now(dt.UTC).date())))
+    """Put the results into the table on the page, in the place of earlier ones of the same rows."""
+    text = PAGE.read_text()
+    (before,) = BLOCK.findall(text)
+    PAGE.write_text(replaced(text, figures(results, dt.datetime.now(dt.UTC).date(), before)))

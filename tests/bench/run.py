@@ -5,7 +5,7 @@
 Each row runs two programs in turn, as whole processes, and compares them pair by pair: the table has
 the medians, and the smallest and the largest comparison, which tell how noisy the machine was. It is a
 benchmark and no test: it fails where a program fails or does something else than the row says, and
-never for a time. With `--write`, the page `bridge help performance` gets the rows that were measured.
+never for a time. With `--write`, each measured row takes its place on the page `bridge help performance` at once.
 """
 
 import argparse
@@ -34,25 +34,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure bridge against the tools that do the same.")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of runs for each row (default: 9)")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
-    parser.add_argument("--write", action="store_true", help="replace the figures in bridge/help/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the measured rows into bridge/help/performance.md")
     args = parser.parse_args(arguments)
     if args.rounds < 1:
         parser.error("--rounds is at least 1")
     stage = Stage()
-    results = []
     try:
         sys.stdout.write(HEAD)
         for name in args.only or ROWS:
             sys.stdout.flush()
-            results.append(hold(ROWS[name](stage), args.rounds))
-            sys.stdout.write(_line(results[-1]))
+            result = hold(ROWS[name](stage), args.rounds)
+            sys.stdout.write(_line(result))
+            if args.write:
+                page.write([result])
     except (BenchmarkError, BuildError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
     finally:
         stage.close()
-    if args.write:
-        page.write(results)
     return 0
 
 

@@ -5,6 +5,7 @@ import platform
 import re
 from pathlib import Path
 
+import bridge
 from tests.bench import page
 from tests.bench.measure import Command, Contest, Result, Sample
 from tests.pages import Page
@@ -21,13 +22,24 @@ FIGURES = page.figures([SYNC, START], dt.date(2026, 11, 29))
 
 def test_figures_are_one_row_for_each_result() -> None:
     assert Page("figures", FIGURES).rows == [
-        ["sync, 5 objects", "1.00 (0.50 to 1.50)", "41 MiB, peer 50 MiB"],
-        ["start", "+0 ms (-1000 to +1000)", "41 MiB, peer 50 MiB"],
+        ["sync, 5 objects", "1.00 (0.50 to 1.50)", "41 MiB, peer 50 MiB", "2026-11-29"],
+        ["start", "+0 ms (-1000 to +1000)", "41 MiB, peer 50 MiB", "2026-11-29"],
     ]
 
 
-def test_figures_say_when_and_on_what_they_were_measured_but_not_where() -> None:
-    assert re.match(r"Measured on 2026-11-29: \d+ cores, \w+ \w+, Python 3\.\d+\.\d+\S*, bridge \S+\.\n", FIGURES)
+def test_rows_that_were_not_measured_again_stay() -> None:
+    later = Page("figures", page.figures([START], dt.date(2026, 11, 30), FIGURES))
+    assert [(row[0], row[3]) for row in later.rows] == [("sync, 5 objects", "2026-11-29"), ("start", "2026-11-30")]
+
+
+def test_rows_of_another_release_go() -> None:
+    other = FIGURES.replace(f"bridge {bridge.__version__}", "bridge 0.0.1")
+    later = Page("figures", page.figures([START], dt.date(2026, 11, 30), other))
+    assert [row[0] for row in later.rows] == ["start"]
+
+
+def test_figures_say_on_what_they_were_measured_but_not_where() -> None:
+    assert re.match(r"Measured with \d+ cores, \w+ \w+, Python 3\.\d+\.\d+\S*, bridge \S+\.\n", FIGURES)
     assert platform.node() not in FIGURES
     assert "/" not in FIGURES
 
