@@ -28,8 +28,9 @@ def test_object_whose_write_may_have_stopped_is_left_of_an_earlier_rotation() ->
 
 
 def test_first_rotation_is_refused_while_an_object_may_be_half_written() -> None:
-    with pytest.raises(Refusal, match="a sync has stopped or is running between its writes: Secret/s"):
-        _left_in_use(rotation(), cluster(BEGUN))
+    both = Memory({**BEGUN.objects, CONFIG: BEGUN.objects[SECRET]})
+    with pytest.raises(Refusal, match="a sync has stopped or is running between its writes: ConfigMap/c, Secret/s"):
+        _left_in_use(rotation(), cluster(both))
 
 
 @pytest.mark.parametrize(
