@@ -455,3 +455,18 @@ def test_list_that_is_none_is_named_by_its_place() -> None:
     document = record() | {"flags": "--prune"}
     with pytest.raises(ApprovedPlanError, match=r"^flags must be a list$"):
         decode(json.dumps(document).encode())
+
+
+def test_hash_of_document_is_in_plan_and_must_be_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bridge_jsonfile import JsonFileSession  # noqa: PLC0415
+
+    read, hashes = JsonFileSession.read, ["ab" * 32]
+    monkeypatch.setattr(JsonFileSession, "read", lambda self, *words: read(self, *words)._replace(sha256=hashes[-1]))
+    planned(desk)
+    (source,) = content(desk)["environments"]["staging"]["sources"].values()
+    assert source["sha256"] == "ab" * 32
+    hashes.append("cd" * 32)
+    assert sync(desk).status == 1
+    assert desk.target.versions() == {}
+    hashes.append("ab" * 32)
+    assert sync(desk).status == 0

@@ -6,6 +6,7 @@ import pytest
 from bridge.config.environment import load_environment
 from bridge.config.placeholder import HINT, Placeholder
 from bridge.config.template import all_uses, load_templates, use_of, uses_of
+from bridge.config.template_value import text_of
 from bridge.errors import ConfigError
 from bridge.objects import LAST_APPLIED, ObjectId
 from bridge.secret import Kind, SecretValue
@@ -204,6 +205,11 @@ def test_use_is_found_by_object_and_key(load):
     assert found[0].template is template.keys["A"]
     assert use_of(template.id, "D", {template.id: template}) is None
     assert use_of(template.id, "A", {}) is None
+
+
+def test_value_is_shown_as_text_only_if_it_is_text():
+    assert text_of(SecretValue("é".encode())) == "é"
+    assert text_of(SecretValue(b"\xff")) is None
 
 
 # Documents that are no object bridge may write

@@ -92,6 +92,28 @@ def test_every_environment_is_written_and_second_run_has_nothing_to_do(desk: Des
     assert set(holders(desk)) == {""}
 
 
+def test_restart_after_sync_looks_for_workloads_of_each_environment(offline_desk: Desk) -> None:
+    desk = offline_desk
+    names = fleet(desk, 2)
+    asked: list[str] = []
+
+    def no_workloads(_: str, path: str) -> tuple[str, int, dict[str, str], bytes] | None:
+        if not path.startswith("/apis/apps/v1/"):
+            return None
+        asked.append(path.partition("?")[0].rpartition("/")[2])
+        kind = {"deployments": "Deployment", "statefulsets": "StatefulSet", "daemonsets": "DaemonSet"}[asked[-1]]
+        body = {"kind": f"{kind}List", "apiVersion": "apps/v1", "metadata": {"resourceVersion": "1"}, "items": []}
+        return "status", 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+    desk.target.embedded.intercept = no_workloads
+    result = desk.run("sync", "--all", "--restart", "--output", "json")
+    assert (result.status, result.err) == (0, "")
+    assert [(one["environment"], one["workloads"]) for one in result.data["environments"]] == [
+        (name, []) for name in names
+    ]
+    assert sorted(asked) == sorted(["deployments", "statefulsets", "daemonsets"] * 2)
+
+
 def test_plaintext_patch_beside_environments_is_none_of_them(offline_desk: Desk) -> None:
     desk = offline_desk
     names = fleet(desk, 2)

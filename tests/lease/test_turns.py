@@ -1,5 +1,6 @@
 """Runs that meet, and sources that are older than what was written last."""
 
+import base64
 import json
 import threading
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_what_changed_while_run_waited_is_read_again(offline_desk: Desk) -> None
     assert result.status == 0
     assert "drift, changed by kubectl-edit" in result.out
     assert desk.target.data("Secret", "agent-secrets")["DEEPGRAM_API_KEY"] == VALUES["DEEPGRAM_API_KEY"]
+
+
+def test_change_that_exists_once_run_has_waited_is_reported_as_unchanged(offline_desk: Desk) -> None:
+    desk = offline_desk
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-new")
+    made = threading.Event()
+
+    def make(method: str, path: str) -> None:
+        if method == "PUT" and LEASE in path and not made.is_set():
+            made.set()
+            values = desk.target.data("Secret", "agent-secrets") | {"OPENAI_API_KEY": "CANARY-new"}
+            data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+            desk.target.apply("Secret", "agent-secrets", {"data": data}, "bridge/voice-agent-staging")
+
+    desk.target.embedded.intercept = make
+    result = desk.run("sync", "staging")
+    assert (result.status, result.out.splitlines()[-1]) == (0, "5 unchanged: nothing to do")
 
 
 def test_plan_that_would_be_refused_after_waiting_is_not_carried_out(offline_desk: Desk) -> None:
@@ -338,6 +357,29 @@ def test_run_that_is_overtaken_each_time_gives_up(offline_desk: Desk) -> None:
     ]
     assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
     assert holder(desk) == ""
+
+
+def test_namespace_that_changes_while_run_waits_is_not_written(offline_desk: Desk) -> None:
+    desk = offline_desk
+    desk.environment(namespace=None)
+    desk.env_file(K8S_NAMESPACE="voice")
+    assert desk.run("sync", "staging").status == 0
+    desk.values(OPENAI_API_KEY="CANARY-old")
+    seen = overtaken(desk, OPENAI_API_KEY="CANARY-newest")
+    overtake = desk.target.embedded.intercept
+
+    def move(method: str, path: str) -> None:
+        overtake(method, path)
+        if seen:
+            desk.env_file(K8S_NAMESPACE="other")
+
+    desk.target.embedded.intercept = move
+    result = desk.run("sync", "staging")
+    assert (result.status, result.lines) == (
+        75,
+        ["bridge: error: the namespace: has changed since this run started", "bridge: hint: run again"],
+    )
+    assert desk.target.data("Secret", "agent-secrets")["OPENAI_API_KEY"] == VALUES["OPENAI_API_KEY"]
 
 
 def test_refusal_that_compared_with_what_another_run_replaced_meanwhile_is_judged_again(offline_desk: Desk) -> None:

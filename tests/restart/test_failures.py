@@ -78,6 +78,14 @@ def test_partition_and_failed_rollout_are_reported_also_by_run_that_restarts_not
     assert (len(failed.problems), wire.requests) == (1, [])
 
 
+def test_workload_without_pods_is_named_when_it_is_restarted() -> None:
+    empty = Restart(verdicts("a"), rolled=["Deployment/a"])
+    empty.states = {"Deployment/a": empty.verdicts[0].workload._replace(rollout=Rollout(True, 0, 0, 0, 0))}
+    assert [(one.where, one.what) for one in empty.warnings] == [
+        ("Deployment/a", "has no pods (replicas: 0): there was nothing to restart")
+    ]
+
+
 def test_without_time_to_wait_nothing_is_followed(capsys: pytest.CaptureFixture[str]) -> None:
     restart = Restart(verdicts("a"), rolled=["Deployment/a"])
     restart.states = {"Deployment/a": restart.verdicts[0].workload}

@@ -338,3 +338,14 @@ def test_memory_holds_no_value(desk: Desk) -> None:
     for value in VALUES.values():
         assert value not in text
         assert encoded(value) not in text
+
+
+def test_env_file_of_another_environment(offline_desk: Desk) -> None:
+    offline_desk.env_file(K8_ENV="prod")
+    for command in ("plan", "sync", "check"):
+        result = offline_desk.run(command, "staging")
+        assert result.status == 2
+        assert [line for line in result.lines if line.startswith("bridge: error")] == [
+            "bridge: error: .env.k8s.staging: K8_ENV names a different environment than staging"
+        ]
+    assert offline_desk.target.versions() == {}
