@@ -202,7 +202,7 @@ def _unusable(url: str) -> str | None:
     return None if scheme == "https" or is_loopback(host) else "plain http, which does not protect the secret"
 
 
-class Answer(NamedTuple):
+class ErrorAnswer(NamedTuple):
     """The parts of an error's answer that count. The names of headers are in lower case."""
 
     status: int
@@ -228,12 +228,12 @@ class Answer(NamedTuple):
         return Unavailable(what, retry_after=wait)
 
 
-def answer_of(error: exceptions.ClientError) -> Answer:
+def answer_of(error: exceptions.ClientError) -> ErrorAnswer:
     """Return the answer in an error."""
     about, fields = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
     code = match[0] if (match := _CODE.fullmatch(str(fields.get("Code", "")))) else ""
     headers = {name.lower(): str(value) for name, value in about.get("HTTPHeaders", {}).items()}
-    return Answer(int(about.get("HTTPStatusCode", 0)), code, headers, fields)
+    return ErrorAnswer(int(about.get("HTTPStatusCode", 0)), code, headers, fields)
 
 
 def _refused(error: exceptions.ClientError, place: str) -> Failure:
@@ -250,7 +250,7 @@ def _refused(error: exceptions.ClientError, place: str) -> Failure:
     return _denied(error, answer, where) or Refused(f"AWS refuses the request {where}", code)
 
 
-def _denied(error: exceptions.ClientError, answer: Answer, where: str) -> ProviderError | None:
+def _denied(error: exceptions.ClientError, answer: ErrorAnswer, where: str) -> ProviderError | None:
     """Return an error if the keys are wrong, or lack a permission."""
     code = answer.code
     if code in _BAD_KEYS:
@@ -268,7 +268,7 @@ def chain_failure(error: exceptions.ClientError, failure: Failure) -> Failure:
     """Return the error if a service that gives out keys refuses: `failure` is what its answer means elsewhere."""
     if isinstance(failure, Unavailable):
         return failure
-    return Denied(f"the keys in {_CONFIGURATION} cannot be loaded: {error.operation_name} was refused")
+    return Denied(f"the keys in AWS's configuration cannot be loaded: {error.operation_name} was refused")
 
 
 def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> Failure:
@@ -284,7 +284,7 @@ def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> F
         return Denied("no AWS keys found, or only one of the two", hint=hints[KEYS])
     name = type(error).__name__
     if isinstance(error, _BROKEN_CHAIN):
-        return Denied(f"the keys in {_CONFIGURATION} cannot be loaded ({name})", hint=hints[KEYS])
+        return Denied(f"the keys in AWS's configuration cannot be loaded ({name})", hint=hints[KEYS])
     what = _LASTING.get(name, f"boto3 cannot send the request ({name})")
     return ProviderError(what, hint=hints.get(name, "run `aws configure list`"))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.exceptions import ClientError
 
-    from bridge_providers.aws.client import Answer
+    from bridge_providers.aws.client import ErrorAnswer
     from bridge_providers.sops import Sops
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -263,7 +263,7 @@ class _Refused(NamedTuple):
     place: str
     keys: str
     revision: str | None
-    answer: "Answer"
+    answer: "ErrorAnswer"
 
 
 def _refused(error: "ClientError", place: str, keys: str, revision: str | None) -> ProviderError | Unavailable:
