@@ -284,6 +284,6 @@ def failed(error: Exception, place: str, hints: Mapping[str, str] = _HINTS) -> F
         return Denied("no AWS keys found, or only one of the two", hint=hints[KEYS])
     name = type(error).__name__
     if isinstance(error, _BROKEN_CHAIN):
-        return Denied(f"the keys in {_CONFIGURATION} cannot be loaded ({name})", hint=hints[KEYS])
+        return Denied(f"the keys in AWS's configuration cannot be loaded ({name})", hint=hints[KEYS])
     what = _LASTING.get(name, f"boto3 cannot send the request ({name})")
     return ProviderError(what, hint=hints.get(name, "run `aws configure list`"))
