@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.cluster import lease as module
-from bridge.cluster.api import Api, Invalid, LostAnswer
+from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict
 from bridge.cluster.connect import Search, connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
@@ -547,6 +547,25 @@ def test_lease_that_is_ours_in_another_version_is_still_ours(
         assert target.client.request("PUT", path(target), body).status == 200
     clock.now += module.RENEWAL
     assert one.check() == clock.now + module.DURATION
+    assert spec(target)["holderIdentity"] == one.holder
+
+
+def test_lease_that_changes_again_while_it_is_renewed_is_lost(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    request = one._api.request
+
+    def stale(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb == "update":
+            raise ObjectConflict(Problem("x", "changed since it was read"), status=409)
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", stale)
+    clock.now += module.RENEWAL
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.check()
     assert spec(target)["holderIdentity"] == one.holder
 
 

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.provider import ProviderError
+from bridge_providers.sops.splice import TextEntry, TextPart, Unplaceable, line_after
 from tests.providers.sops.folder import opened, sealed
 from tests.providers.sops.test_generated import as_text, bounded, keys, line_keys, printed, texts, yaml_of
 
@@ -385,3 +386,26 @@ def test_splice_is_what_sops_set_does(folder_of, release, name, path):
     assert done.returncode == 0, done.stderr
     ours, theirs = (folder.sops("decrypt", "--output-type", "json", one).stdout for one in (name, f"theirs-{name}"))
     assert json.loads(ours) == json.loads(theirs) == new
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_first_value_of_a_file_is_a_line_before_its_metadata(newline):
+    text = f"sops:{newline}  x: y{newline}"
+    metadata = TextEntry(0, TextPart(5, len(text)))
+    assert line_after(text, [], metadata, "a: b") == (0, 0, f"a: b{newline}")
+    with pytest.raises(Unplaceable):
+        line_after(text, [], None, "a: b")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("m:\n  a: b\n", "  c: d\n"),
+        ("m:\r\n  a: b\r\n", "  c: d\r\n"),
+        ("m:\n  a: b", "\n  c: d"),
+    ],
+)
+def test_further_value_is_a_line_after_its_sibling(text, line):
+    start = text.index("a:")
+    sibling = TextEntry(start, TextPart(start + 3, start + 4))
+    assert line_after(text, [sibling], None, "c: d") == (len(text), len(text), line)
