@@ -52,8 +52,10 @@ def _statuses(found: Sequence[Found]) -> dict[str, list[int]]:
 def tables(record: Record) -> str:
     """Format a record as the tables of the page."""
     servers = [name for name in SERVER_NAMES if name in record]
+    missing = [name for name in SERVER_NAMES if name not in record]
     lines = [
         f"{sum(target['runs'] for target in record.values()):,} runs. A clean one makes {_calls(record)}.",
+        *([f"Not recorded here: {', '.join(missing)}."] if missing else []),
         "",
         f"| what the server does | {' | '.join(servers)} |",
         f"|---|{'---|' * len(servers)}",
