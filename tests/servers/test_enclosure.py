@@ -23,8 +23,9 @@ def _possible() -> None:
 def test_processes_mounts_and_settings_of_enclosure_are_gone_when_it_ends(tmp_path: Path) -> None:
     panic = Path("/proc/sys/kernel/panic").read_text()
     with Enclosure(tmp_path, [ADDRESS]) as inside:
-        change = "echo 77 > /proc/sys/kernel/panic; mount -t tmpfs tmpfs /mnt; ip link add bridge-in type veth peer bridge-out; exec sleep infinity"
-        server = Server(inside.command("bash", "-euc", change), tmp_path / "log")
+        change = "echo 77 > /proc/sys/kernel/panic; mount -t tmpfs tmpfs /mnt"
+        device = "ip link add bridge-in type veth peer bridge-out"
+        server = Server(inside.command("bash", "-euc", f"{change}; {device}; exec sleep infinity"), tmp_path / "log")
         links = ["ip", "-brief", "link"]
         until(lambda: b"bridge-in" in subprocess.run(inside.command(*links), capture_output=True, check=True).stdout)
         assert (tmp_path / "kernel-kernel-panic").read_text() == "77\n"
