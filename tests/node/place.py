@@ -23,6 +23,11 @@ PYTHON: Final = "/opt/bridge/bin/python"
 BRIDGE: Final = "/opt/bridge/bin/bridge"
 CANARY: Final = "demo-openai-key"  # a value of the demonstration's SOPS file
 RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+SUSPENDED: Final = """
+patches:
+  - target: {kind: CronJob}
+    patch: '[{"op": "add", "path": "/spec/suspend", "value": true}]'
+"""
 # It ends at once when its pod does; process 1 ignores the signal otherwise.
 WAITS: Final = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
 
@@ -87,11 +92,11 @@ class Place:
         assert self.node.cluster.request("PATCH", address, {"metadata": {"labels": RESTRICTED}}, MERGE).status == 200
 
     def render(self, options: Iterable[str] = (), image: str = "bridge", **changes: str) -> Path:
-        """Render the CronJob for this namespace, with the image from our registry, and return the folder."""
+        """Render the CronJob for this namespace, suspended, with the image from our registry; return the folder."""
         out = rendered(self.folder, self.namespace, options, **changes)
         file = out / "kustomization.yaml"
         name = self.node.registry.reference(image).rpartition(":")[0]
-        file.write_text(file.read_text().replace("registry.example.com/bridge", name))
+        file.write_text(file.read_text().replace("registry.example.com/bridge", name) + SUSPENDED)
         return out
 
     def deploy(self, options: Iterable[str] = (), image: str = "bridge", **changes: str) -> Path:

@@ -36,7 +36,7 @@ def written(place: Place) -> dict[str, set[str]]:
 def test_schedule_fires_and_run_writes_every_object_under_rendered_role(place: Place) -> None:
     place.restrict()
     place.deploy()
-    place.patch("cronjobs", ID, {"spec": {"schedule": "* * * * *"}})
+    place.patch("cronjobs", ID, {"spec": {"schedule": "* * * * *", "suspend": False}})
     job = until(lambda: place.all("jobs"))[0]
     assert job["metadata"]["ownerReferences"][0]["name"] == ID
     text = place.complete(job["metadata"]["name"])

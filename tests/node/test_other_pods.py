@@ -73,6 +73,7 @@ def test_fleets_indexed_job_shares_environments_and_fails_only_index_of_refused_
     fleet.restrict()
     image = place.node.registry.reference("bridge").rpartition(":")[0]
     text = place.node.cluster.kubectl("kustomize", str(FOLDER)).stdout
+    text = text.replace("  schedule:", "  suspend: true\n  schedule:")
     text = text.replace("namespace: bridge\n", f"namespace: {fleet.namespace}\n")
     text = text.replace("namespace: voice-agent-staging", f"namespace: {place.namespace}")
     place.node.cluster.kubectl("apply", "-f", "-", text=text.replace("registry.example.com/bridge", image))
