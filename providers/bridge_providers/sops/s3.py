@@ -50,6 +50,7 @@ _LASTING: Final = {
     "NoRegionError": "no region found: set s3_region in the provider's section, or AWS_REGION",
     "FlexibleChecksumError": "the object does not match its checksum",
 }
+_NO_STORE: Final = "check the endpoint and HTTPS_PROXY"
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,60}")
 _LATER: Final = ("SlowDown", "TooManyRequests", "Throttling", "RequestTimeout", "OperationAborted", "TemporaryRedirect")
 _ELSEWHERE: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")  # besides redirects
@@ -213,6 +214,8 @@ class ObjectStorage:
             return _refused(error, self._place, self._keys, revision)
         except (BotoCoreError, HTTPError, OSError) as error:
             return _failed(error, self._place)
+        except ValueError:  # boto3 parses some headers, and the error quotes them
+            return ProviderError(f"the store at {self._place} sent headers that boto3 cannot read", hint=_NO_STORE)
 
     def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
         """Read an answer up to the limit, whatever length it reports."""
@@ -325,8 +328,7 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
     if code in _ELSEWHERE or 300 <= status < 400:
         return _elsewhere(asked, note)
     if "html" in asked.headers.get("content-type", "").lower():
-        hint = "check the endpoint and HTTPS_PROXY"
-        return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=hint)
+        return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=_NO_STORE)
     error = _absent(asked, note) or _denied(asked, note)
     return error or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 
