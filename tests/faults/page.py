@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import bridge
-from tests.faults.kinds import SERVERS, SIGNALS, Fault
+from tests.faults.kinds import OF_BOTO3, SERVERS, SIGNALS, Fault
 from tests.faults.matrix import Found
 from tests.faults.programs import PROGRAMS
 from tests.faults.targets import NAMES, PROCESS, PROGRAM, SERVER_NAMES
@@ -16,7 +16,8 @@ from tests.faults.targets import NAMES, PROCESS, PROGRAM, SERVER_NAMES
 PAGE: Final = Path(bridge.__file__).parent / "help" / "faults.md"
 RECORD: Final = Path(__file__).parent / "record.json"
 BLOCK: Final = re.compile(r"(?<=<!-- faults -->\n).*?(?=<!-- /faults -->)", re.DOTALL)
-FAULTS: Final = {PROGRAM: PROGRAMS, PROCESS: SIGNALS} | dict.fromkeys(SERVER_NAMES, SERVERS)
+_OTHERS: Final = {"AWS": OF_BOTO3, "S3": OF_BOTO3, PROGRAM: PROGRAMS, PROCESS: SIGNALS}
+FAULTS: Final = dict.fromkeys(SERVER_NAMES, SERVERS) | _OTHERS
 """The faults of each target."""
 
 Record = Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from boto3.session import Session
 
-from tests.faults.kinds import CANARY, SERVERS, SIGNALS, Fault
+from tests.faults.kinds import CANARY, OF_BOTO3, SERVERS, SIGNALS, Fault
 from tests.faults.programs import PROGRAMS, STATUSES, FaultyProgram
 from tests.faults.proxy import Dialect, FaultProxy, Forward, Reply, Request, Upstream
 from tests.providers.sops.folder import Folder
@@ -246,7 +246,7 @@ def _aws(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Ta
     sources = {"sources": [f"aws:{name}"], "variables": {"OTHER": f"aws:ssm:{parameter}"}}
     return Target(
         "AWS",
-        SERVERS,
+        OF_BOTO3,
         proxy,
         put,
         sources | {"providers": {"aws": {"region": "eu-west-3"}}},
@@ -275,7 +275,7 @@ def _s3(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Tar
     }
     return Target(
         "S3",
-        SERVERS,
+        OF_BOTO3,
         proxy,
         put,
         {"sources": [f"sops:s3://{bucket}/app.sops.json"], "providers": {"sops": {"s3": "scaleway"}}},

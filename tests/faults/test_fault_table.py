@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import judge, matrix
-from tests.faults.kinds import CANARY, SERVERS, SIGNALS, Ending, Fault
+from tests.faults.kinds import CANARY, OF_BOTO3, SERVERS, SIGNALS, Ending, Fault
 from tests.faults.programs import PROGRAMS
 from tests.faults.targets import NAMES, PROCESS, PROGRAM, SERVER_NAMES, Servers, values
 from tests.faults.turns import Outcome, Turn, table
@@ -49,6 +49,8 @@ def sample(name: str) -> list[tuple[Fault, float, bool]]:
     drawn = random.Random(20261129)
     shuffled = drawn.sample(SERVERS, len(SERVERS))
     dealt = {server: shuffled[number :: len(SERVER_NAMES)] for number, server in enumerate(SERVER_NAMES)}
+    for server in ("AWS", "S3"):
+        dealt[server] = [OF_BOTO3[SERVERS.index(fault)] for fault in dealt[server]]
     dealt |= {PROGRAM: list(PROGRAMS), PROCESS: list(SIGNALS)}
     places = {
         target: [(fault, drawn.random(), drawn.random() < 0.5) for fault in faults] for target, faults in dealt.items()
@@ -112,7 +114,7 @@ def turn(**changes: object) -> Turn:
     usual: dict[str, object] = {
         "fault": TEMPORARY,
         "faulted": FINE,
-        "calls": [],
+        "calls": ["GET /a"],
         "met": 1,
         "was_followed": False,
         "before": BEFORE,
@@ -140,7 +142,7 @@ def test_turn_without_fault_in_it_has_no_findings() -> None:
         ({"faulted": FINE._replace(status=1, err="bridge: error: x")}, "status 1, but this is a temporary failure"),
         ({"faulted": FINE._replace(status=3)}, "status 3"),
         ({"met": 0, "faulted": GONE, "after": BEFORE}, "status 75, but this is no failure of the run"),
-        ({"fault": SIGNALS[1], "was_held": True}, "did not give its Lease back"),
+        ({"fault": SIGNALS[1], "was_held": True, "calls": ["PATCH /b"]}, "did not give its Lease back"),
         ({"fault": SIGNALS[1], "faulted": FINE._replace(status=130)}, "status 130, but this is the end of a run by"),
         ({"was_followed": True}, "followed a redirect"),
         ({"after": BEFORE}, "Secret/app is not as wanted after status 0"),

@@ -48,6 +48,7 @@ _HINTS: Final = {
     "NoRegionError": "set s3_region in the provider's section, or AWS_REGION",
     "FlexibleChecksumError": "try again, then restore the object",
 }
+_NO_STORE: Final = "check the endpoint and HTTPS_PROXY"
 _LATER: Final = ("SlowDown", "TooManyRequests", "Throttling", "RequestTimeout", "OperationAborted", "TemporaryRedirect")
 _ELSEWHERE: Final = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")  # besides redirects
 
@@ -210,6 +211,8 @@ class ObjectStorage:
             return _refused(error, self._place, self._keys, revision)
         except (BotoCoreError, HTTPError, OSError) as error:
             return failed(error, f"the store at {self._place}", _HINTS)
+        except ValueError:  # boto3 parses some headers, and the error quotes them
+            return ProviderError(f"the store at {self._place} sent headers that boto3 cannot read", hint=_NO_STORE)
 
     def _content(self, body: BinaryIO, length: int) -> bytes | ProviderError | Unavailable:
         """Read an answer up to the limit, whatever length it reports."""
@@ -281,8 +284,7 @@ def _failure(asked: _Refused) -> ProviderError | Unavailable:
     if answer.code in _ELSEWHERE or 300 <= answer.status < 400:
         return _elsewhere(asked)
     if "html" in answer.headers.get("content-type", "").lower():
-        hint = "check the endpoint and HTTPS_PROXY"
-        return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=hint)
+        return ProviderError(f"the server at {asked.place} is not a store: it sent a web page ({note})", hint=_NO_STORE)
     error = _absent(asked) or _denied(asked)
     return error or ProviderError(f"the store at {asked.place} refuses the request ({note})")
 

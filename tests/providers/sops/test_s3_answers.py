@@ -277,6 +277,15 @@ def with_tls(pair: Pair) -> Iterator[_Server]:
         server.server_close()
 
 
+@pytest.mark.parametrize(
+    "headers",
+    ["Content-Length: 2\r\nContent-Length: 2\r\n", "Content-Length: 2\r\nLast-Modified: CANARY\r\n"],
+)
+def test_headers_that_boto3_cannot_read_are_no_bug(headers: str) -> None:
+    failure = refused(saying(f"HTTP/1.1 200 X\r\n{headers}\r\n{{}}".encode()))
+    assert (failure.kind, failure.what) == (ProviderError, "the store at URL sent headers that boto3 cannot read")
+
+
 def test_tls_needs_authority_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     with with_tls(authority.server()) as server:
