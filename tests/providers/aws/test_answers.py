@@ -95,7 +95,7 @@ def test_endless_pages_end(account: Account, relay: Wire, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("fault", "kind", "what"),
     [
-        ("ends the TLS handshake", Unavailable, "cannot reach URL"),
+        ("ends the TLS handshake", Unavailable, "URL cannot be reached"),
         ("has a certificate for another name", ProviderError, "the certificate of URL is not trusted"),
         ("has an expired certificate", ProviderError, "the certificate of URL is not trusted"),
         ("has a self-signed certificate", ProviderError, "the certificate of URL is not trusted"),
