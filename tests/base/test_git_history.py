@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ class Work:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        top.mkdir()
+        top.mkdir(exist_ok=True)
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *words: str, **environ: str) -> str:
@@ -30,6 +30,22 @@ class Work:
 
     def commit(self, **files: str | None) -> str:
         """Write files, remove those with None, and commit; a name's `__` is a slash."""
+        self._write(files)
+        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        return self.git("rev-parse", "HEAD")
+
+    def commit_at(self, moment: int, **files: str | None) -> str:
+        """As above on main, at a time in seconds since 1970, which may be one that `git commit` refuses."""
+        self._write(files)
+        tree, parents = self.git("write-tree"), self.git("for-each-ref", "--format=parent %(objectname)", "refs/heads")
+        who = f"A <a@b.c> {moment} +0000"
+        lines = [f"tree {tree}", *parents.splitlines(), f"author {who}", f"committer {who}", "", "x", ""]
+        (self.top / ".git" / "made").write_text("\n".join(lines))
+        made = self.git("hash-object", "-t", "commit", "-w", ".git/made")
+        self.git("update-ref", "refs/heads/main", made)
+        return made
+
+    def _write(self, files: Mapping[str, str | None]) -> None:
         for name, content in files.items():
             path = self.top / name.replace("__", "/")
             path.parent.mkdir(exist_ok=True)
@@ -38,8 +54,6 @@ class Work:
             else:
                 path.write_text(content)
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
-        return self.git("rev-parse", "HEAD")
 
     @property
     def repository(self) -> Repository:

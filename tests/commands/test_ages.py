@@ -4,7 +4,8 @@ import base64
 import datetime as dt
 import json
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bridge.provider import Context, Leaf, Outline, Revision, Rules
+from tests.base.test_git_history import Work
 from tests.desk import Desk, Result
 
 STATE = "bridge-voice-agent-staging"
@@ -224,6 +227,114 @@ def test_infrastructure_variable_has_limit_of_its_own(offline_desk: Desk) -> Non
     assert desk.run("plan", "staging").lines[0] == (
         "bridge: warning: SCW_SECRET_KEY: is at least 97 days old; its limit is 90 days"
     )
+
+
+class TestGit:
+    """In a file whose values git can tell apart, each of them has an age of its own."""
+
+    @pytest.fixture(autouse=True)
+    def repository(self, offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        from bridge_plain import Plain  # noqa: PLC0415 - its folder is on the path only with the desk
+
+        found = {"rules_file": "rules", "file": file, "outline": outline, "rules_for": outline}
+        monkeypatch.setattr("bridge_plain.Plain", type("Plain", (Plain,), found))
+        self.desk = offline_desk
+        self.work = Work(offline_desk.folder)
+        self.now = int(time.time())
+
+    def commit(self, days: float, **files: object) -> None:
+        self.work.commit_at(self.now - int(days * 86_400), **{name: json.dumps(files[name]) for name in files})
+
+    def change(self, days: float, **values: str) -> None:
+        self.desk.values(**values)
+        self.commit(days)
+
+    def limit(self, time: str = "", sources: tuple[str, ...] = ("values.json",), **variables: object) -> None:
+        self.desk.environment(
+            sources=[f"plain:{name}" for name in sources],
+            max_age="90d",
+            variables=variables or None,
+            providers={"plain": {"time": time}},
+        )
+
+    def ages(self) -> dict[str, tuple[int | None, bool]]:
+        """Return, by its name, how many days old each value with a limit is, and whether it may be older."""
+        rows = self.desk.run("check", "staging", "--age", "--output", "json").data["ages"]
+        return {row["name"]: (row["seconds"] and days(row), row["at_least"]) for row in rows}
+
+    @pytest.mark.parametrize("time", ["", ago(days=0)])
+    def test_each_value_has_its_exact_age(self, time: str) -> None:
+        self.commit(97)
+        self.change(50, CARTESIA_API_KEY="CANARY-rotated")
+        self.limit(time)
+        ages = self.ages()
+        assert (ages["OPENAI_API_KEY"], ages["CARTESIA_API_KEY"]) == ((97, False), (50, False))
+
+    @pytest.mark.parametrize(("seconds", "exact"), [(60, True), (61, False)])
+    def test_commit_that_is_younger_than_its_document_has_a_wrong_clock(self, seconds: int, exact: bool) -> None:
+        moment = self.now - 10 * 86_400
+        self.work.commit_at(moment + seconds)
+        self.limit(dt.datetime.fromtimestamp(moment, dt.UTC).isoformat())
+        assert self.ages()["OPENAI_API_KEY"] == (9 if exact else 10, not exact)
+
+    def test_nested_value_is_as_old_as_the_newest_in_it(self) -> None:
+        self.desk.canaries |= {"CANARY-one", "CANARY-two", "CANARY-three"}
+        deep = {"a": {"b": "CANARY-one"}, "c": {"b": "CANARY-c"}}
+        for moment, value in ((97, deep), (50, deep | {"a": {"b": "CANARY-one", "d": "CANARY-two"}})):
+            self.commit(moment, deep=value)
+        self.commit(12, deep=value | {"c": {"b": "CANARY-three"}})
+        for field, age in (("#a.b", 97), ("#a", 50), ("#c", 12), ("", 12)):
+            self.limit(OPENAI_API_KEY=f"plain:deep{field}")
+            assert self.ages()["OPENAI_API_KEY"] == (age, False)
+
+    def test_key_of_manifest_is_as_old_as_what_its_own_manifest_has(self) -> None:
+        head = {"apiVersion": "v1", "kind": "Secret"}
+        shared, agent = ({"metadata": {"name": f"{name}-secrets"}} | head for name in ("shared", "agent"))
+        texts = {"OPENAI_API_KEY": "CANARY-new", "CARTESIA_API_KEY": "CANARY-cartesia"}
+        for moment, ours, theirs in ((97, texts, "1"), (50, texts | {"CARTESIA_API_KEY": "CANARY-2"}, "2")):
+            manifests = [shared | {"stringData": {"LIVEKIT_API_KEY": f"CANARY-{theirs}"}}, agent | {"stringData": ours}]
+            self.commit(moment, patch=manifests)
+        self.desk.canaries |= {"CANARY-new", "CANARY-2"}
+        self.limit(sources=("patch", "values.json"))
+        ages = self.ages()
+        assert [ages[f"{name}_API_KEY"] for name in ("OPENAI", "CARTESIA", "LIVEKIT")] == [
+            *((97, False), (50, False), (50, False))
+        ]
+        manifests[1]["data"] = {"OPENAI_API_KEY": "Q0FOQVJZLW9sZA=="}
+        self.commit(12, patch=manifests)
+        assert self.ages()["OPENAI_API_KEY"] == (12, False)
+
+    def test_key_of_manifest_that_is_no_variable_is_named_after_its_object(self) -> None:
+        secrets = self.desk.folder / "base/secrets.yml"
+        secrets.write_text(secrets.read_text() + "  MIXED: a-${MIXED}\n")
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
+        self.commit(97, patch=manifest | {"stringData": {"MIXED": "CANARY-mixed"}})
+        self.desk.canaries.add("CANARY-mixed")
+        self.limit(sources=("patch", "values.json"))
+        lines = self.desk.run("check", "staging", "--age").lines
+        assert "bridge: error: Secret/agent-secrets key MIXED: is 97 days old; its limit is 90 days" in lines
+
+
+def file(_: object, path: str, context: Context) -> Path:
+    return context.base / path
+
+
+def outline(_: object, path: str, content: bytes) -> Outline:
+    """Return the values of a document in JSON as if each of them were encrypted."""
+    found = json.loads(content)
+    parts = enumerate(found if isinstance(found, list) else [found])
+    leaves = {
+        (index, place): Leaf((json.dumps(text).encode(),)) for index, part in parts for place, text in texts(part)
+    }
+    return Outline(leaves, Rules((), {}), Revision(path))
+
+
+def texts(node: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(node, str):
+        yield place, node
+    else:
+        for name, below in node.items():
+            yield from texts(below, (*place, name))
 
 
 class TestCertificates:

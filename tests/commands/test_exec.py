@@ -213,6 +213,25 @@ def test_value_with_zero_byte_is_refused(desk, run, tmp_path, value, what):
     refused(run, tmp_path, f"plain:values.json: {what}", status=1, names=(name,))
 
 
+def test_value_that_looks_encrypted_is_given_if_it_is_declared_literal(desk, monkeypatch, capfd):
+    given = []
+
+    def execvpe(file, arguments, environ):
+        given.append(environ[b"BUCKET"])
+        raise FileNotFoundError(2, "no")
+
+    monkeypatch.setattr("os.execvpe", execvpe)
+    monkeypatch.setenv("BRIDGE_CONFIG", str(desk.folder))
+    desk.values(BUCKET="ENC[AES256_GCM,CANARY]")
+    arguments = ["exec", "staging", "--with", "BUCKET", "--", "a"]
+    for literal, status in ((False, 1), (True, 127)):
+        variable = {"from": "plain:values.json#BUCKET", "literal": literal}
+        desk.environment(infrastructure={"BUCKET": "required"}, variables={"BUCKET": variable})
+        assert main(arguments) == status
+    assert given == [b"ENC[AES256_GCM,CANARY]"]
+    assert "CANARY" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize(("name", "what"), [("K8_ENV", "environment"), ("K8S_NAMESPACE", "namespace")])
 def test_command_does_not_inherit_bridge_variables(desk, run, name, what):
     status, out, err = run("staging", "--", "true", **{name: "CANARY-prod"})

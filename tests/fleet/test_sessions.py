@@ -196,6 +196,13 @@ def test_document_is_read_once_more_for_run_that_begins_anew_and_stays_for_other
         assert len(store.asked) == asked
 
 
+def test_document_that_one_environment_alone_names_was_not_read_for_another():
+    sharing, store = Sharing(), Store()
+    sharing.announce({"a": store}, wanted("x", "own"), BASE)
+    sharing.announce({"a": store}, wanted("x"), BASE)
+    assert sharing.documents(wanted("x", "own")) == {"a:x"}
+
+
 @pytest.mark.parametrize("given", [(Problem("", "a token stays", warning=True), "CANARY"), "CANARY", None, 5])
 def test_what_session_could_not_give_back_is_reported_once_it_is_closed(given: Any):
     sharing, store = Sharing(), Store()

@@ -2,7 +2,7 @@ import pytest
 
 from bridge.exact_json import DEPTH
 from bridge.provider import Kind, Node, SecretValue
-from bridge.sources.select import FieldError, as_value
+from bridge.sources.select import FieldError, as_value, decoded
 
 
 def nested(depth: int) -> Node:
@@ -48,3 +48,15 @@ def test_null_is_no_value():
 def test_bytes_that_are_no_text_do_not_become_json():
     problem = failure([SecretValue(b"CANARY\xff", Kind.BYTES)])
     assert str(problem) == "contains bytes that are not text, so it cannot be written as JSON"
+
+
+def test_base64_may_be_wrapped_and_becomes_bytes():
+    value = decoded(SecretValue(b" AAH+\r\n/w==\n"))
+    assert (value.reveal(), value.kind) == (b"\x00\x01\xfe\xff", Kind.BYTES)
+
+
+@pytest.mark.parametrize("text", [b"Q0FO%%%%QVJZ", b"Q0FO-_FS", b"Q0FOQ", b"Q0FO\xff\xff\xff\xff", b"Q0FOQQ==QVJZ"])
+def test_text_with_anything_but_standard_base64_is_not_decoded(text: bytes):
+    with pytest.raises(FieldError, match=r"\Ais not valid base64\Z") as caught:
+        decoded(SecretValue(text))
+    assert caught.value.__context__ is None

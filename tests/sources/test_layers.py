@@ -7,6 +7,7 @@ from tests.lease.leases import LEASE
 from tests.team import CONFIG_MAPS, SECRETS, VALUES
 
 SECRET, CONFIG = "Secret", "ConfigMap"
+ADD_SOURCE = "add a source to the environment's file"
 
 
 def fail(desk: Desk, *errors: str, status: int = 1, command: str = "sync") -> None:
@@ -227,6 +228,20 @@ def test_every_missing_variable_is_listed_at_once(desk: Desk) -> None:
     )
 
 
+def test_missing_variable_says_where_to_set_it(desk: Desk) -> None:
+    desk.values(OPENAI_API_KEY=None)
+    desk.write("other.json", {"LOG_LEVEL": "info"})
+    desk.environment(sources=["plain:values.json", "plain:other.json"])
+    assert desk.run("sync", "staging").lines[1] == (
+        "bridge: hint: set it with `bridge set staging NAME`; "
+        "looked in plain:values.json, plain:other.json, .env.k8s.staging"
+    )
+    desk.write("base/secrets.yml", SECRETS.replace("stringData:", "stringData:\n  MISSING: ${MISSING}"))
+    for env_file, hint in ((".env.k8s.staging", "set it in .env.k8s.staging"), (None, ADD_SOURCE)):
+        desk.environment(sources=None, env_file=env_file)
+        assert desk.run("check", "staging").lines[-1] == f"bridge: hint: {hint}"
+
+
 def test_templates_own_message_for_missing_variable(desk: Desk) -> None:
     desk.write("base/secrets.yml", SECRETS.replace("${OPENAI_API_KEY}", "${OPENAI_API_KEY:?ask the AI team}"))
     desk.values(OPENAI_API_KEY=None)
@@ -307,6 +322,17 @@ def test_listed_source_that_is_missing_stops_run_although_next_one_has_field(des
 def test_every_source_that_cannot_be_read_is_reported_at_once(desk: Desk) -> None:
     desk.environment(sources=["plain:absent.json", "plain:values.json", "plain:gone.json"])
     fail(desk, "plain:absent.json: no such document", "plain:gone.json: no such document")
+
+
+def test_each_sops_file_that_is_missing_is_reported_with_how_to_create_it(desk: Desk) -> None:
+    desk.environment(sources=["sops:a.yaml", "sops:b.yaml"])
+    create = "bridge: hint: create it: `bridge import staging FILE --to sops:{}.yaml`, or `bridge set staging NAME`"
+    expected = [
+        line for name in "ab" for line in (f"bridge: error: sops:{name}.yaml: no such file", create.format(name))
+    ]
+    for verb in ("check", "sync"):
+        result = desk.run(verb, "staging")
+        assert (result.status, result.lines) == (1, expected)
 
 
 def test_empty_source(desk: Desk) -> None:

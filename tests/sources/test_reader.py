@@ -13,7 +13,7 @@ from bridge.errors import BridgeError, Refusal
 from bridge.errors import Unavailable as NotNow
 from bridge.provider import Context, Denied, Document, NotFound, Provider, Revision, SecretValue, Unavailable
 from bridge.sources import session
-from bridge.sources.reader import documents_in, read_documents, read_each
+from bridge.sources.reader import documents_in, preload, read_documents, read_each
 from tests.waiting import LIMIT, with_enough_time
 
 GOOD = Document(SecretValue(b"CANARY"), Revision("1"))
@@ -53,6 +53,17 @@ def failure(kind: type[BridgeError], run: Callable[[], object]) -> list[str]:
         run()
     assert caught.value.__context__ is None
     return [str(one) for one in caught.value.problems]
+
+
+def test_every_provider_that_wants_it_is_preloaded_whichever_of_them_cannot_be_imported():
+    asked: list[str] = []
+
+    def failing() -> None:
+        asked.append("failing")
+        raise ImportError("CANARY")
+
+    preload([Fake(preload=failing), Fake(), Fake(preload=lambda: asked.append("good"))])
+    assert asked == ["failing", "good"]
 
 
 def test_document_is_read_once_and_session_closed():
