@@ -304,6 +304,24 @@ class TestGit:
         self.commit(12, patch=manifests)
         assert self.ages()["OPENAI_API_KEY"] == (12, False)
 
+    def test_history_is_only_read_for_values_with_limit(self) -> None:
+        self.desk.canaries.add("CANARY-alone")
+        self.commit(97, alone={"key": "CANARY-alone"})
+        limited = {"OPENAI_API_KEY": {"max_age": "90d"}, "CARTESIA_API_KEY": {"from": "plain:alone#key"}}
+        self.desk.environment(variables=limited)
+        found = ages(self.desk)
+        assert (days(found["OPENAI_API_KEY"]), found["OPENAI_API_KEY"]["at_least"]) == (97, False)
+        assert found["CARTESIA_API_KEY"]["seconds"] is None
+
+    def test_value_that_no_store_has_is_of_unknown_age(self) -> None:
+        secrets = self.desk.folder / "base/secrets.yml"
+        secrets.write_text(secrets.read_text() + "  PREVIOUS: ${PREVIOUS:-CANARY-default}\n")
+        self.desk.canaries.add("CANARY-default")
+        self.commit(97)
+        self.limit(ago(days=97))
+        found = self.ages()
+        assert (found["PREVIOUS"], found["OPENAI_API_KEY"]) == ((None, False), (97, False))
+
     def test_key_of_manifest_that_is_no_variable_is_named_after_its_object(self) -> None:
         secrets = self.desk.folder / "base/secrets.yml"
         secrets.write_text(secrets.read_text() + "  MIXED: a-${MIXED}\n")

@@ -1,17 +1,21 @@
 """What is restarted, what perhaps, and with which status, where the API server fails in between."""
 
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
+from bridge import progress
 from bridge.cluster.lease import Lease
 from bridge.cluster.objects import Objects
 from bridge.cluster.state import MemoryStore
 from bridge.errors import Problem, Refusal, Stopped, Unavailable
 from bridge.plan.model import ClusterName
 from bridge.plan.workloads import RestartStep, RestartVerdict, Rollout, Workload
+from bridge.report.record import Record
+from bridge.run.inputs import Run
 from bridge.run.restart import Restart, follow, roll
 from bridge.run.view import Cluster
 from tests.cluster.wire import METADATA, Wire, api, drop, endpoint, reply, status
@@ -91,3 +95,42 @@ def test_without_time_to_wait_nothing_is_followed(capsys: pytest.CaptureFixture[
     restart.states = {"Deployment/a": restart.verdicts[0].workload}
     follow(None, None, restart, "voice", 0)  # type: ignore[arg-type] # neither is looked at
     assert (restart.error, capsys.readouterr()) == (None, ("", ""))
+
+
+def test_wait_tells_each_change_of_rollout_and_how_many_have_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def seen(name: str, ready: int) -> Answer:
+        counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": ready}
+        return reply(200, raw(name) | {"status": {"observedGeneration": 2, **counts}})
+
+    restart = Restart(verdicts("a", "b", "c"))
+    restart.states = {str(one.workload): one.workload for one in restart.verdicts}
+    restart.states = {name: one._replace(rollout=one.rollout._replace(ready=0)) for name, one in restart.states.items()}
+    rounds = (
+        [seen("a", 2), seen("b", 1), seen("c", 0)],
+        [seen("b", 1), seen("c", 0)],
+        [seen("b", 2), status(404, "NotFound")],
+    )
+    written: list[str] = []
+    for name in ("progress.SILENCE", "progress.PAUSE", "run.restart.POLL"):
+        monkeypatch.setattr(f"bridge.{name}", 0.0)
+    progress.begin(written.append, lambda: 80)
+    try:
+        with cluster(*(answer for answers in rounds for answer in answers)) as (found, _):
+            monkeypatch.setattr("bridge.run.restart.open_cluster", lambda *_: nullcontext(found))
+            run = Run({}, time.monotonic() + 60, Record())
+            follow(None, run, restart, "voice", 60)  # type: ignore[arg-type] # the cluster is already open
+    finally:
+        progress.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "bridge: Deployment/a: 2 of 2 pods are new, 2 ready, finished",
+        "bridge: Deployment/b: 2 of 2 pods are new, 1 ready",
+        "bridge: Deployment/b: 2 of 2 pods are new, 2 ready, finished",
+        "bridge: Deployment/c: was deleted",
+    ]
+    lines = [text.removeprefix(progress.ERASE) for text in written]
+    assert list(dict.fromkeys(filter(None, lines))) == [
+        f"waiting for rollouts: {done} of 3 finished" for done in (1, 3)
+    ]
+    assert restart.error is None

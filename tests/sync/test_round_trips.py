@@ -9,6 +9,7 @@ import pytest
 
 from bridge.cluster.api import FAR_WIDTH, Api
 from bridge.cluster.waves import Sent, Wave
+from bridge.provider import Document
 from bridge.testing.apiserver import Fault
 from tests.approval.approvals import approvable, file_of
 from tests.desk import Desk
@@ -158,6 +159,24 @@ def test_modules_that_sources_need_are_imported_before_first_request(
     monkeypatch.setattr("bridge_plain.Plain", type("Plain", (Plain,), {"preload": preload}))
     assert desk.run("sync", "staging").status == 0
     assert asked == [[]]
+
+
+@pytest.mark.parametrize(("command", "state_first"), [("plan", False), ("status", False), ("sync", True)])
+def test_only_run_that_writes_asks_cluster_before_sources(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str, state_first: bool
+) -> None:
+    from bridge_plain import PlainSession  # noqa: PLC0415 - as above
+
+    asked: list[bool] = []
+    read = PlainSession.read
+
+    def watched(session: PlainSession, path: str, revision: str | None = None) -> Document:
+        asked.append(bool(desk.target.embedded.requests))
+        return read(session, path, revision)
+
+    monkeypatch.setattr(PlainSession, "read", watched)
+    assert desk.run(command, "staging").status == 0
+    assert asked[0] is state_first
 
 
 def is_lease(method: str, path: str) -> bool:
