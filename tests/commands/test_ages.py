@@ -121,6 +121,17 @@ def test_empty_value_has_no_age_and_an_empty_default_no_warning(offline_desk: De
     assert {"PREVIOUS", "LITERAL"}.isdisjoint(ages(desk))
 
 
+def test_templates_own_text_has_age_in_status_where_it_fills_secret(offline_desk: Desk) -> None:
+    desk = offline_desk
+    limit(desk, OPENAI_API_KEY={"max_age": "90d"})
+    secrets = desk.folder / "base/secrets.yml"
+    secrets.write_text(secrets.read_text() + "  LITERAL: text\n")
+    desk.run("sync", "staging")
+    found = ages(desk)
+    assert (days(found["LITERAL"]), found["LITERAL"]["at_least"], found["LITERAL"]["limit"]) == (0, True, None)
+    assert {"METRICS_ENABLED", "DOMAIN"}.isdisjoint(found)
+
+
 def test_value_that_is_long_in_cluster_is_old_although_its_document_is_new(offline_desk: Desk) -> None:
     desk = offline_desk
     limit(desk, time=ago(days=1), OPENAI_API_KEY={"max_age": "90d"})
@@ -322,15 +333,17 @@ class TestGit:
         found = self.ages()
         assert (found["PREVIOUS"], found["OPENAI_API_KEY"]) == ((None, False), (97, False))
 
-    def test_key_of_manifest_that_is_no_variable_is_named_after_its_object(self) -> None:
+    def test_key_of_manifest_has_name_and_limit_of_its_only_variable_or_else_of_its_own(self) -> None:
         secrets = self.desk.folder / "base/secrets.yml"
-        secrets.write_text(secrets.read_text() + "  MIXED: a-${MIXED}\n")
+        secrets.write_text(secrets.read_text() + "  MIXED: a-${PART}\n  TOKEN: ${RENAMED}\n")
         manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
-        self.commit(97, patch=manifest | {"stringData": {"MIXED": "CANARY-mixed"}})
-        self.desk.canaries.add("CANARY-mixed")
-        self.limit(sources=("patch", "values.json"))
+        self.commit(97, patch=manifest | {"stringData": {"MIXED": "CANARY-mixed", "TOKEN": "CANARY-token"}})
+        self.desk.canaries |= {"CANARY-mixed", "CANARY-token"}
+        limits = {"MIXED": {"max_age": "30d"}, "RENAMED": {"max_age": "20d"}, "TOKEN": {"max_age": "10d"}}
+        self.limit(sources=("patch", "values.json"), **limits)
         lines = self.desk.run("check", "staging", "--age").lines
-        assert "bridge: error: Secret/agent-secrets key MIXED: is 97 days old; its limit is 90 days" in lines
+        assert "bridge: error: Secret/agent-secrets key MIXED: is 97 days old; its limit is 30 days" in lines
+        assert "bridge: error: RENAMED: is 97 days old; its limit is 20 days" in lines
 
 
 def file(_: object, path: str, context: Context) -> Path:
