@@ -238,6 +238,8 @@ def test_infrastructure_variable_has_limit_of_its_own(offline_desk: Desk) -> Non
     assert desk.run("plan", "staging").lines[0] == (
         "bridge: warning: SCW_SECRET_KEY: is at least 97 days old; its limit is 90 days"
     )
+    (row,) = desk.run("check", "staging", "--age", "--output", "json").data["ages"]
+    assert (row["name"], row["object"], row["key"], days(row)) == ("SCW_SECRET_KEY", None, None, 97)
 
 
 class TestGit:
