@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -46,7 +47,8 @@ def children() -> Sequence[int]:
     """Return the child processes of this process, those that have ended and were not waited for too."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        found += [int(pid) for pid in (task / "children").read_text().split()]
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            found += [int(pid) for pid in (task / "children").read_text().split()]
     return found
 
 

@@ -43,10 +43,11 @@ KEYS: Final = [f"KEY_{number}" for number in range(20)]
 CLUSTER_AWAY: Final = 1000  # how often the API server is started anew, in runs
 VAULT_AWAY: Final = 200  # how often Vault is sealed
 SIDE_BY_SIDE: Final = 6  # processes
-KILLED: Final = 25  # every so manieth process is killed
+KILLED: Final = 10  # one of so many processes is killed
 WARM: Final = 0.3  # of the samples: until then, memory may grow
 GROWTH: Final = 0.02  # of the memory, from then on to the end
 SAMPLES: Final = 20
+EVERY: Final = 25  # runs between two samples, if there are many: the time limit may end them early
 
 
 class Soak:
@@ -164,6 +165,9 @@ class Soak:
                 self.edit(name)
             arguments = ["sync", "--all"] if started % 3 == 0 else ["sync", name]
             running.append((self._start(*arguments, "--lock-wait", "60"), started % KILLED == 0))
+            if started % KILLED == 0:
+                time.sleep(self.chance.random())
+                running[-1][0].kill()
             if len(running) == SIDE_BY_SIDE:
                 self._wait_for(*running.pop(0))
         for process, is_killed in running:
@@ -178,8 +182,6 @@ class Soak:
         )
 
     def _wait_for(self, process: subprocess.Popen[str], is_killed: bool) -> None:
-        if is_killed:
-            process.kill()
         out, err = process.communicate()
         self.ends[f"process {process.returncode}"] += 1
         # Others write at the same time, so it may give up, or lose an object to an edit between two writes.
@@ -230,8 +232,9 @@ def soak_in_process(soak: Soak, runs: int, end: float) -> list[tuple[int, Footpr
     samples: list[tuple[int, Footprint]] = []
     for number in range(1, runs + 1):
         soak.turn(number)
-        if number % max(1, runs // SAMPLES) == 0:
+        if number % min(EVERY, max(1, runs // SAMPLES)) == 0:
             samples.append((number, settled(samples[0][1] if samples else footprint())))
+        if number % max(1, runs // SAMPLES) == 0:
             say(f"{number} runs: {samples[-1][1]}")
         if time.monotonic() > end:
             break

@@ -262,10 +262,15 @@ EXCHANGES: Final = (
 )
 SERVERS: Final = (*CONNECTIONS, *EXCHANGES)
 """Every fault of a server, in the order of the table."""
-_UNREADABLE: Final = {"answers with 300 headers", "repeats every header", "sends interim answers (1xx) first"}
+_UNREADABLE: Final = {
+    "answers with 300 headers",
+    "drops the connection in the middle of the answer",
+    "repeats every header",
+    "sends interim answers (1xx) first",
+}
 OF_BOTO3: Final = tuple(one._replace(ending=EITHER) if one.name in _UNREADABLE else one for one in SERVERS)
 """The same for servers that boto3 talks to. It reads 100 headers at most, and no header that comes twice, and takes an
-interim answer other than 100 for the final one. Such an answer is an error, never a value."""
+interim answer other than 100, and half an answer, for the whole one. All of that is an error, never a value."""
 SIGNALS: Final = (
     Fault("is interrupted (Ctrl-C, SIGINT)", ENDED, _struck, signal=signal.SIGINT),
     Fault("is terminated (SIGTERM)", ENDED, _struck, signal=signal.SIGTERM),
