@@ -317,6 +317,21 @@ class TestGit:
         self.commit(12, patch=manifests)
         assert self.ages()["OPENAI_API_KEY"] == (12, False)
 
+    def test_key_of_same_name_in_another_manifest_has_age_of_its_own(self) -> None:
+        secrets = self.desk.folder / "base/secrets.yml"
+        secrets.write_text(secrets.read_text().replace("stringData:\n", "stringData:\n  TOKEN: ${TOKEN}\n"))
+        names = ("shared-secrets", "agent-secrets")
+        head = {"apiVersion": "v1", "kind": "Secret"}
+        for moment, tokens in ((97, ("CANARY-a", "CANARY-b")), (12, ("CANARY-c", "CANARY-b"))):
+            named = zip(names, tokens, strict=True)
+            manifests = [head | {"metadata": {"name": name}, "stringData": {"TOKEN": text}} for name, text in named]
+            self.commit(moment, patch=[{}, *manifests])
+            self.desk.canaries.update(tokens)
+        self.limit(sources=("patch", "values.json"))
+        rows = self.desk.run("check", "staging", "--age", "--output", "json").data["ages"]
+        oldest = {row["object"]: days(row) for row in rows if row["key"] == "TOKEN"}
+        assert oldest == {"Secret/agent-secrets": 97}
+
     def test_history_is_only_read_for_values_with_limit(self) -> None:
         self.desk.canaries.add("CANARY-alone")
         self.commit(97, alone={"key": "CANARY-alone"})
@@ -337,7 +352,7 @@ class TestGit:
 
     def test_key_of_manifest_has_name_and_limit_of_its_only_variable_or_else_of_its_own(self) -> None:
         secrets = self.desk.folder / "base/secrets.yml"
-        secrets.write_text(secrets.read_text() + "  MIXED: a-${PART}\n  TOKEN: ${RENAMED}\n")
+        secrets.write_text(secrets.read_text() + "  MIXED: ${PART}-a\n  TOKEN: ${RENAMED}\n")
         manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "agent-secrets"}}
         self.commit(97, patch=manifest | {"stringData": {"MIXED": "CANARY-mixed", "TOKEN": "CANARY-token"}})
         self.desk.canaries |= {"CANARY-mixed", "CANARY-token"}
