@@ -18,6 +18,11 @@ def configuration(id_: Id, variable: Var, value: str) -> Configuration:
     return Configuration(((Manifest(id_, {"B": (variable,)}),),), (source,))
 
 
+def recreated(labels: dict[str, str], annotations: dict[str, str], key: str) -> Configuration:
+    one = Manifest(CONFIG, {key: (Var("P1"),)}, immutable=True, labels=labels, annotations=annotations)
+    return Configuration(((one,),), (Source("plain", "values.json", {"P1": text("1")}),))
+
+
 FOUND: Final = {
     # Created without a field, an object has no managed fields; nor do later updates make any, until the first apply.
     "object whose managers the API server did not track": (
@@ -30,6 +35,11 @@ FOUND: Final = {
     # sops leaves an empty text in clear, but a check reads names only.
     "required variable that is empty in a SOPS file": (
         Round(configuration(Id("Secret", "a"), Var("S1", ":?", "a message"), "")),
+    ),
+    # The report of a recreation also lists what the new object lacks.
+    "recreation without what left the templates": (
+        Round(recreated(labels={"l1": "v"}, annotations={"n1": "v"}, key="A")),
+        Round(recreated(labels={}, annotations={}, key="B"), (), ("--allow-shrink", "--recreate", "ConfigMap/a")),
     ),
 }
 
