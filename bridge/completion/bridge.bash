@@ -146,7 +146,7 @@ _shtab_bridge_scan__o_choices=(text json)
 _shtab_bridge_scan___output_choices=(text json)
 _shtab_bridge_scan___log_format_choices=(text json)
 _shtab_bridge_scan___color_choices=(auto always never)
-_shtab_bridge_help_pos_0_choices=(getting-started migrating from-external-secrets environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)
+_shtab_bridge_help_pos_0_choices=(getting-started migrating from-external-secrets environment-file everyday review promises threat-model exit-codes faults in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)
 _shtab_bridge_completion_pos_0_choices=(bash zsh fish)
 _shtab_bridge_pos_0_choices=(sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)
 

@@ -154,7 +154,7 @@ _shtab_bridge_exec_defaults_added=0
 
 _shtab_bridge_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":a page or a command:(getting-started migrating from-external-secrets environment-file everyday review promises threat-model exit-codes in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
+  ":a page or a command:(getting-started migrating from-external-secrets environment-file everyday review promises threat-model exit-codes faults in-the-cluster pipelines monitoring many-environments sops vault scaleway aws programs writing-a-provider troubleshooting performance tested-with sync plan diff check doctor status history offboard set restart rollback init import adopt exec scan demo help completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
