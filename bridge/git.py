@@ -81,18 +81,19 @@ _VIRTUAL: Final = ("/proc", "/sys", "/dev")
 _LEAST: Final = 0.1  # seconds that git gets even after the deadline
 _COMPLAINT: Final = 2**12  # how many bytes of stderr are kept
 _BARE: Final = "it is in a bare repository, whose configuration may come from anyone"
-_OWNER: Final = re.compile(rb"dubious ownership|unsafe repository")
+# Patterns, compiled when git fails: most runs import this module only to learn where a file is.
+_OWNER: Final = rb"dubious ownership|unsafe repository"
 _REASONS: Final = (
-    (re.compile(rb"not a git repository"), "not in a git repository"),
-    (re.compile(rb"cannot use bare repository"), _BARE),
+    (rb"not a git repository", "not in a git repository"),
+    (rb"cannot use bare repository", _BARE),
     (_OWNER, "the repository belongs to another user"),
-    (re.compile(rb"bad config|bad (?:boolean|numeric) config"), "the repository's configuration is invalid"),
+    (rb"bad config|bad (?:boolean|numeric) config", "the repository's configuration is invalid"),
     (
-        re.compile(rb"repository ?format|unknown repository extension"),
+        rb"repository ?format|unknown repository extension",
         "git does not support the repository's format",
     ),
-    (re.compile(rb"could not fetch|lazy fetching"), "the clone is partial and lacks an object"),
-    (re.compile(rb"bad file|Not a valid object name|missing|bad object"), "an object is missing or has the wrong type"),
+    (rb"could not fetch|lazy fetching", "the clone is partial and lacks an object"),
+    (rb"bad file|Not a valid object name|missing|bad object", "an object is missing or has the wrong type"),
 )
 LIMIT: Final = 10.0
 """How many seconds each query may take; a long history takes one or two."""
@@ -121,7 +122,7 @@ class Done(NamedTuple):
     @property
     def reason(self) -> str:
         """Describe in our own words why the command failed."""
-        known = (text for pattern, text in _REASONS if pattern.search(self.complaint))
+        known = (text for pattern, text in _REASONS if re.search(pattern, self.complaint))
         return next(known, f"git failed with exit status {self.status}")
 
 
@@ -172,7 +173,7 @@ class Git:
 
         process = self.start(*words, stdin=PIPE if feed else None, stderr=PIPE)
         done = _finish(process, feed, max(deadline, time.monotonic() + _LEAST), most)
-        if done.status and self._environ is not self._trusting and _OWNER.search(done.complaint):
+        if done.status and self._environ is not self._trusting and re.search(_OWNER, done.complaint):
             self._environ = self._trusting
             return self.run(*words, deadline=deadline, feed=feed, most=most)
         return done

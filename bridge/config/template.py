@@ -12,7 +12,7 @@ from bridge.config.template_object import Manifest, read_manifest
 from bridge.config.template_value import TemplateKey
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import Read, load_yaml_documents
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Problem
 from bridge.objects import JSON_KEYS, ObjectId
 
 __all__ = ["TemplateKey", "TemplateObject", "load_templates"]
@@ -38,20 +38,18 @@ class TemplateObject(NamedTuple):
 
 
 def load_templates(
-    environment: Environment, namespace: str | None, read: Read = read_text
+    environment: Environment, namespace: str | None, read: Read | None = None
 ) -> tuple[TemplateObject, ...]:
     """Read all templates, with objects in order of first mention; ConfigError lists everything that is wrong with them.
 
-    Without a namespace (it is not known yet), the objects' own namespace is not compared.
+    Without a namespace (it is not known yet), the objects' own namespace is not compared. Without `read`, the files are
+    on the disk, and must be in the same folder or checkout as the environment's file.
     """
+    read = read or _reader_below(environment.base)
     findings = Findings(str(environment.file))
     manifests: dict[ObjectId, list[Manifest]] = {}
     for path in environment.templates:
         shown = environment.shown(path)
-        if read is read_text and not is_in_reach(path, environment.base):
-            what = "is outside the checkout, so a branch could read any manifest on this machine"
-            findings.within(f"template {shown}").note(what, "move it into the checkout")
-            continue
         for manifest in _manifests(path, shown, namespace, findings.within(shown), read):
             manifests.setdefault(manifest.id, []).append(manifest)
     reserved = manifests.get(ObjectId("ConfigMap", f"bridge-{environment.id}"), ())
@@ -64,6 +62,16 @@ def load_templates(
     if findings:
         findings.fail()
     return merged
+
+
+def _reader_below(base: Path) -> Read:
+    def read(path: Path, shown: str) -> str:
+        if not is_in_reach(path, base):
+            what = "is outside the checkout, so a branch could read any manifest on this machine"
+            raise ConfigError(Problem(f"template {shown}", what, "move it into the checkout"))
+        return read_text(path, shown)
+
+    return read
 
 
 def _manifests(path: Path, shown: str, namespace: str | None, findings: Findings, read: Read) -> Iterator[Manifest]:
