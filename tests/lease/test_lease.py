@@ -241,6 +241,18 @@ def requests_of(one: Lease, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
     return found
 
 
+def fail_updates(one: Lease, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Answer each update of a run with an error."""
+    request = one._api.request
+
+    def fail(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb == "update":
+            raise error
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", fail)
+
+
 def test_lease_is_written_only_as_it_was_read(
     lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,14 +356,7 @@ def test_lease_that_api_server_refuses_to_write_is_reported_as_refused(
     one, two = lease_of(), lease_of()
     one.acquire(0)
     one.release()
-    request = two._api.request
-
-    def refuse(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-        if verb == "update":
-            raise Invalid(Problem("x", "is invalid"), status=422)
-        return request(verb, *arguments, **named)
-
-    monkeypatch.setattr(two._api, "request", refuse)
+    fail_updates(two, monkeypatch, Invalid(Problem("x", "is invalid"), status=422))
     with pytest.raises(Invalid, match="is invalid"):
         two.acquire(0)
     monkeypatch.setattr(two, "_read", lambda: None)
@@ -555,14 +560,7 @@ def test_lease_that_changes_again_while_it_is_renewed_is_lost(
 ) -> None:
     one = lease_of()
     one.acquire(0)
-    request = one._api.request
-
-    def stale(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-        if verb == "update":
-            raise ObjectConflict(Problem("x", "changed since it was read"), status=409)
-        return request(verb, *arguments, **named)
-
-    monkeypatch.setattr(one._api, "request", stale)
+    fail_updates(one, monkeypatch, ObjectConflict(Problem("x", "changed since it was read"), status=409))
     clock.now += module.RENEWAL
     with pytest.raises(Unavailable, match="this run lost it"):
         one.check()
