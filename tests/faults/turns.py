@@ -229,7 +229,7 @@ def _encoded(value: str) -> str:
 
 @contextlib.contextmanager
 def table(name: str, servers: Servers, folder: Path, namespace: str) -> Iterator[Table]:
-    """Set a target up, with this process's environment for it alone, and with short pauses between attempts."""
+    """Set up a target. Within the block, the environment is the target's, and pauses between attempts are short."""
     with contextlib.ExitStack() as stack:
         made = stack.enter_context(target(name, servers, folder))
         cluster = stack.enter_context(contextlib.closing(Cluster(servers, namespace)))

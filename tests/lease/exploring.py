@@ -8,7 +8,7 @@ Order = tuple[str, ...]
 
 
 class Play(Protocol):
-    """One run of a meeting. It is told step by step who goes on."""
+    """One run of a meeting. The caller decides at each step which actor goes on."""
 
     @property
     def waiting(self) -> Sequence[str]:

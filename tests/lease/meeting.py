@@ -42,7 +42,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "status": ("status", "staging"),
     "states": ("status", "--all"),
 }
-"""What an actor runs, by its kind. The others are somebody who does one thing without bridge."""
+"""What an actor runs, by its kind. The other actors are people who do one thing without bridge."""
 ROLLING: Final = ("rolling", "restart")
 """The commands that restart workloads; only the embedded cluster has one here."""
 READERS: Final = ("plan", "plans", "status", "states")
@@ -229,7 +229,7 @@ class Meeting:
             allowed |= {TEMPORARY}
         if self.room.clock.elapsed >= DURATION:  # a Lease was over while its holder did not go on
             allowed |= {STOPPED}
-        if others & {"edit", "delete", "adopt"}:  # somebody changed an object between two writes of it
+        if others & {"edit", "delete", "adopt"}:  # another actor changed an object between two writes of it
             allowed |= {STOPPED, REFUSED} if kind == "adopt" else {STOPPED}
         return allowed
 

@@ -30,7 +30,7 @@ Tell = Callable[[str], None]
 
 
 def groups(size: int) -> list[tuple[str, ...]]:
-    """Return each combination of kinds in which somebody writes with bridge."""
+    """Return each combination of kinds in which at least one actor writes with bridge."""
     found = itertools.combinations_with_replacement(KINDS, size)
     return [kinds for kinds in found if {*kinds} & {*WRITERS}]
 

@@ -149,7 +149,7 @@ def test_ownership_and_another_value_are_taken_back_in_one_run(desk: Desk) -> No
     assert desk.run("plan", "staging", "--exit-code").status == 0
 
 
-def test_somebodys_own_key_label_and_annotation_stay(desk: Desk) -> None:
+def test_keys_labels_and_annotations_of_others_stay(desk: Desk) -> None:
     desk.run("sync", "staging")
     desk.target.edit(SECRET, "agent-secrets", THEIRS="stays")
     metadata = {"metadata": {"labels": {"theirs": "stays"}, "annotations": {"theirs": "stays"}}}
