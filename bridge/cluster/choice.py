@@ -5,7 +5,7 @@ This starts no credential plugin and sends no request.
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -31,6 +31,7 @@ class Search(NamedTuple):
     - `kubeconfig` and `context` come from the environment's file, and `flags` from the command line.
     - `pod` is the folder of a pod's service account.
     - `deadline` is a `time.monotonic()`, for credential plugins and for files that turn out to be pipes.
+    - `ahead`: connect before the first request, if the server is one of these or if there are none; None for not.
     """
 
     kubeconfig: Path | None
@@ -39,6 +40,7 @@ class Search(NamedTuple):
     flags: ClusterFlags = NO_FLAGS
     deadline: float = math.inf
     pod: Path = POD
+    ahead: Collection[str] | None = None
 
 
 def kubeconfig_places(search: Search) -> Iterator[tuple[str, Path | None]]:
@@ -57,7 +59,7 @@ def choose(search: Search) -> Selection | None:
     Raises ConfigError if a named file or context is missing, and Refusal if the environment's file and KUBECONFIG lead
     to different servers and no flag decides between them.
     """
-    kubeconfig, context, environ, flags, deadline, pod = search
+    kubeconfig, context, environ, flags, deadline, pod, _ = search
     if flags.in_cluster:
         _check_pod(environ, pod)
         return None
