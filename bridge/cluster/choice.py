@@ -29,9 +29,9 @@ class Search(NamedTuple):
     """All settings that can select the cluster.
 
     - `kubeconfig` and `context` come from the environment's file, and `flags` from the command line.
-    - `pod` is the folder of a pod's service account.
     - `deadline` is a `time.monotonic()`, for credential plugins and for files that turn out to be pipes.
-    - `ahead`: connect before the first request, if the server is one of these or if there are none; None for not.
+    - `ahead`: the servers to connect to before the first request, any server if it is empty, and none if it is None.
+    - `pod` is the folder of a pod's service account.
     """
 
     kubeconfig: Path | None
@@ -39,8 +39,8 @@ class Search(NamedTuple):
     environ: Mapping[str, str]
     flags: ClusterFlags = NO_FLAGS
     deadline: float = math.inf
-    pod: Path = POD
     ahead: Collection[str] | None = None
+    pod: Path = POD
 
 
 def kubeconfig_places(search: Search) -> Iterator[tuple[str, Path | None]]:
@@ -59,7 +59,7 @@ def choose(search: Search) -> Selection | None:
     Raises ConfigError if a named file or context is missing, and Refusal if the environment's file and KUBECONFIG lead
     to different servers and no flag decides between them.
     """
-    kubeconfig, context, environ, flags, deadline, pod, _ = search
+    kubeconfig, context, environ, flags, deadline, _, pod = search
     if flags.in_cluster:
         _check_pod(environ, pod)
         return None
