@@ -124,7 +124,7 @@ def templates(draw: Draw) -> tuple[tuple[Manifest, ...], ...]:
 
     def manifest(id_: Id, *, first: bool) -> Manifest:
         keys = draw(st.dictionaries(st.sampled_from(KEYS), contents(id_.kind), max_size=3))
-        keys |= draw(needed(types[id_])) if first else {}
+        keys |= draw(needed(types[id_])) if first and not draw(seldom) else {}
         says = first or draw(st.booleans())
         return Manifest(
             id_, keys, types[id_] if says else None, fixed[id_] if says else None, draw(labels), draw(annotations)
