@@ -84,16 +84,26 @@ def check_changes(before: Snapshot, after: Snapshot, report: Mapping[str, Any]) 
         elif action == "delete":
             assert was
             assert now is None or _is_held(now)
+            check_deletable(was)
         elif action in CREATED:
             assert now
             assert (was is None) == (action == "create")
             assert was is None or was["metadata"]["uid"] != now["metadata"]["uid"]
+            if was:
+                check_deletable(was)
             check_created(now, entry)
         else:
             assert action == "update"
             assert was
             assert now
             check_update(was, now, entry)
+
+
+def check_deletable(was: Object) -> None:
+    """Bridge deletes only what it wrote alone, and what no other object owns."""
+    assert not was["metadata"].get("ownerReferences")
+    for key in _fields(was)["data"]:
+        assert _owners(was, "data", key) == {OURS}, key
 
 
 def _is_held(now: Object) -> bool:
