@@ -94,7 +94,7 @@ soak: $(VENV)/ready ## run thousands of syncs in one process and hundreds in man
 	$(BIN)/python tests/bench/soak.py
 
 meetings: $(VENV)/ready ## try every order in which two runs of each kind can meet, and thousands for more: takes hours
-	BRIDGE_MEETINGS=all $(BIN)/pytest --timeout=0 -v $(SPREAD) tests/lease/test_meetings.py
+	BRIDGE_MEETINGS=all $(BIN)/pytest --timeout=0 -v $(SPREAD) tests/lease/test_meetings.py tests/lease/test_interleavings.py
 
 faults: $(VENV)/ready ## let each fault of a server meet each call of a sync, and judge what the run does
 	$(BIN)/python tests/faults/run.py
