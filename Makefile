@@ -46,9 +46,9 @@ PYTEST := $(if $(COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/python -m pytest
 
 unit: $(VENV)/ready ## run every test, those that need a real program last; in CI or with COVERAGE=1, measure branch coverage
 	$(if $(COVERAGE),$(BIN)/coverage erase)
-	$(PYTEST) $(SPREAD) -m 'not real'
+	$(PYTEST) $(SPREAD) -m 'not real and not wheel'
 	$(BIN)/python tests/servers/build.py || test -z "$$CI" # elsewhere than in CI their tests are skipped
-	$(PYTEST) $(SPREAD) -m 'real and not node'
+	$(PYTEST) $(SPREAD) -m '(real or wheel) and not node'
 ifneq ($(COVERAGE),)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total

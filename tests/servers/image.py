@@ -20,7 +20,6 @@ PACKAGES: Final = ("buildah", "debootstrap")
 BASE_PACKAGES: Final = "ca-certificates,python3,python3-venv,python3-pip"
 BASE: Final = "localhost/base"
 TAG: Final = "localhost/bridge-test"
-_KEEP: Final = 24 * 3600.0  # seconds; another checkout may use its image
 
 
 class Engine:
@@ -66,7 +65,7 @@ def buildah(store: Path) -> Engine:
     kept = build.cache() / f"layers-{_base_digest()}"
     kept.mkdir(parents=True, exist_ok=True)
     os.utime(kept)
-    _forget_old(kept.parent)
+    build.forget_old("layers")
     engine = _engine(kept, "overlay", "--pull-never --network host --layers")
     if _works("buildah", "images", environ=engine.environ):
         with (kept / "lock").open("w") as file:  # one run makes the base for all
@@ -154,16 +153,7 @@ def layouts(store: Path) -> dict[str, Path]:
 
     https://github.com/opencontainers/image-spec/blob/main/image-layout.md
     """
-    place = build.cache() / f"images-{_digest()}"
-    if not place.exists():
-        _forget_old(place.parent)
-        unfinished = place.with_name(f"{place.name}.{os.getpid()}")
-        try:
-            _build(store, unfinished)
-            unfinished.rename(place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    os.utime(place)
+    place = build.kept("images", _digest(), lambda target: _build(store, target))
     return {name: place / name for name in ("bridge", "pause")}
 
 
@@ -188,9 +178,3 @@ def _digest() -> str:
     for name in [*files, str(Path(__file__).relative_to(ROOT))]:
         total.update(f"{name}\0".encode() + (ROOT / name).read_bytes() + b"\0")
     return total.hexdigest()[:16]
-
-
-def _forget_old(cache: Path) -> None:
-    for place in (*cache.glob("images-*"), *cache.glob("layers-*")):
-        if place.stat().st_mtime < time.time() - _KEEP:
-            shutil.rmtree(place, ignore_errors=True)
