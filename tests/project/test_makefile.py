@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,7 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield "tests/providers", path
 
 
+@pytest.mark.slow
 def test_oldest_dependencies_are_tried_with_tests_of_each_module_that_imports_one() -> None:
     found = {folder for folder, path in modules() if imports(path) & dependencies()}
     most, real = ([word for word in line.split() if word.startswith("tests/")] for line in runs("lowest"))
@@ -94,6 +96,7 @@ def test_oldest_dependencies_are_tried_with_tests_of_each_module_that_imports_on
     assert [name for name in real if not (ROOT / name).is_file()] == []
 
 
+@pytest.mark.slow
 def test_each_dependency_is_imported_somewhere() -> None:
     imported = {name for _, path in modules() for name in imports(path)}
     assert dependencies() - imported == set()
