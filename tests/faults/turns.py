@@ -39,7 +39,7 @@ kind: ConfigMap
 metadata: {{name: {name}}}
 data: {{ROUND: "{number}"}}
 """
-_NEAR: Final = "from bridge.http import transport; transport.FAR = 1e9; from bridge.start import run; run()"
+_NEAR: Final = "from bridge.http import ahead; ahead.FAR = 1e9; from bridge.start import run; run()"
 _MERGE: Final = "application/merge-patch+json"
 
 Objects = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -238,5 +238,5 @@ def table(name: str, servers: Servers, folder: Path, namespace: str) -> Iterator
         stack.enter_context(mock.patch.dict(os.environ, kept | own | made.environ, clear=True))
         for pause in ("bridge.cluster.api.BACKOFF", "bridge.sources.session.FIRST_PAUSE"):
             stack.enter_context(mock.patch(pause, 0.02))
-        stack.enter_context(mock.patch("bridge.http.transport.FAR", 1e9))  # so that calls come in one order
+        stack.enter_context(mock.patch("bridge.http.ahead.FAR", 1e9))  # so that calls come in one order
         yield Table(made, cluster, folder)

@@ -125,6 +125,7 @@ def check_update(was: Object, now: Object, entry: Object) -> None:
             if what not in (None, "remove", "release"):
                 assert _owners(now, section, field) == {OURS}
     lost = _owned(was) - _owned(now)
+    assert {operation for _, operation, _, _ in lost} <= {"Update"}, lost  # what others apply is never taken from them
     told = {(section, one["name"]) for section, name in SECTIONS.items() for one in entry[name] if one["what"] in TAKES}
     assert {(section, field) for _, _, section, field in lost} <= told, (lost, told)
     assert all(one[:2] == UNTRACKED and not _owners(was, *one[2:]) for one in _owned(now) - _owned(was))
@@ -182,10 +183,11 @@ def _without(found: Snapshot, *ids: Id) -> Snapshot:
 
 
 def check_values(after: Snapshot, configuration: Configuration) -> None:
-    """Each key has the value that the help page promises."""
+    """Each key has the value that the help page promises, and only bridge owns it."""
     for id_, keys in configuration.values().items():
         live = _fields(after[id_])["data"]
         assert {key: live.get(key) for key in keys} == keys
+        assert {key: _owners(after[id_], "data", key) for key in keys} == dict.fromkeys(keys, {OURS})
 
 
 def check_adoption(before: Snapshot, after: Snapshot) -> None:
