@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # `tests` is no installed package
 from tests.order import VARIABLE  # noqa: E402 - as above
 from tests.servers.process import Server  # noqa: E402
 
-_PARTS: Final = ("not real", "real and not node")  # one after the other, as `make unit`
+_PARTS: Final = ("not real and not wheel", "(real or wheel) and not node")  # one after the other, as `make unit`
 
 
 def main() -> int:

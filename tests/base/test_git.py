@@ -45,6 +45,7 @@ def program(folder: Path, text: str) -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
+@pytest.mark.slow
 def test_git_is_started_in_one_place() -> None:
     """Only bridge/git.py has a command line that begins with the program, or looks for it.
 

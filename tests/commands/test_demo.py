@@ -35,6 +35,7 @@ def test_step_that_ends_otherwise_than_it_should_is_error(
     assert capfd.readouterr().err == "bridge: error: demo: bridge plan ended with 1 instead of 0\n"
 
 
+@pytest.mark.slow
 def test_demo_goes_on_next_to_machines_trust_file(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

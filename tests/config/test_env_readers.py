@@ -121,6 +121,7 @@ def loaded(tmp_path: Path, text: str) -> tuple[dict[str, str], dict[str, ReaderD
     return {name: value.reveal().decode() for name, value in found.values.items()}, dict(found.differences)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.lists(LINES, max_size=8), ENDS)
 def test_variable_is_named_exactly_if_another_value_is_read(

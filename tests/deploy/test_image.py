@@ -13,11 +13,13 @@ from tests.deploy.pod import ID, ROOT, Pod, deployed, vault_login
 from tests.servers import sandbox
 from tests.servers.apiserver import RealCluster
 from tests.servers.image import context
+from tests.servers.lock import SMALL, only
 from tests.servers.vault import DevVault
 from tests.waiting import until
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LOCK = ROOT / "requirements-image.lock"
+WITH_VAULT = frozenset({"hvac", "requests", "urllib3", "idna", "certifi", "charset-normalizer"})
 CANARY = "demo-openai-key"
 
 pytestmark = [pytest.mark.wheel, pytest.mark.timeout(900)]
@@ -35,7 +37,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in context():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
-    (folder / "srv" / LOCK.name).write_bytes(LOCK.read_bytes())
+    # What the pods below import: the whole lock is installed in test_container.py and in tests/project/test_wheel.py.
+    (folder / "srv" / LOCK.name).write_text(only(LOCK.read_text(), SMALL | WITH_VAULT))
     environ = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": os.environ["HOME"]}
     environ["PIP_COMPILE"] = "0"  # compiling all of boto3 takes half a minute, and what is used of it a second
     (folder / "bin").mkdir()

@@ -19,6 +19,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 def test_many_runs_leave_no_file_thread_or_process(
     offline_desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from tests.servers.lock import SMALL, only
+
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "config" / "pipelines" / "github" / "action.yml"
 WHO = {f"GIT_{who}_{what}": "a@b.c" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -69,6 +71,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         if (ROOT / name).is_file():
             (seed / name).parent.mkdir(parents=True, exist_ok=True)
             (seed / name).write_bytes((ROOT / name).read_bytes())
+    lock = seed / "requirements.lock"  # the whole of it is installed in tests/project/test_wheel.py
+    lock.write_text(only(lock.read_text(), SMALL))
     git = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1"} | WHO
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "x"]):
         subprocess.run(["git", "-C", str(seed), *words], env=git, check=True, capture_output=True)

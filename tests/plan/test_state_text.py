@@ -36,6 +36,7 @@ MEMORIES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(MEMORIES)
 def test_memory_reads_back_as_it_was_written(memory: Memory) -> None:
     assert decode(encode(memory)) == memory

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = {"Unavailable"}
 """The contract with providers has its own errors; bridge has this one too, for what is not a provider's."""
@@ -46,6 +48,7 @@ def room(file: Path) -> str:
     return str(file.parent)
 
 
+@pytest.mark.slow
 def test_class_names_mean_one_thing() -> None:
     places: dict[str, set[str]] = defaultdict(set)
     for file in modules():

@@ -197,7 +197,7 @@ def check_values(after: Snapshot, configuration: Configuration) -> None:
     for id_, keys in configuration.values().items():
         live = _fields(after[id_])["data"]
         assert {key: live.get(key) for key in keys} == keys
-        assert {key: _owners(after[id_], "data", key) for key in keys} == dict.fromkeys(keys, {OURS})
+        assert {key: _owners(after[id_], "data", key) for key in keys} == {key: {OURS} for key in keys}
 
 
 def check_adoption(before: Snapshot, after: Snapshot) -> None:

@@ -78,6 +78,7 @@ def statuses(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(statuses(), st.booleans())
 def test_status_fits_80_columns_and_loses_no_name(data: dict[str, Any], terminal: bool) -> None:
     style = Style(colour=terminal, width=80, now=NOW) if terminal else PLAIN

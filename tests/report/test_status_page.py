@@ -241,6 +241,7 @@ def test_column_of_clusters_only_if_there_are_several() -> None:
     assert re.findall(r"<span class=c>([^<]*)<", text) == ["kapsule", "other", "this pod&#x27;s service account"]
 
 
+@pytest.mark.slow
 def test_thousand_environments_fit_into_five_megabytes() -> None:
     text = status_page(thousand(), NOW)
     assert len(names(text)) == 1_000

@@ -131,6 +131,7 @@ def test_merge_that_brought_value_itself(desk, repository):
     assert scan(desk) == [f"commit {guilty} d:1: {OPENAI} (as it is)"]
 
 
+@pytest.mark.slow
 def test_packed_binary_and_large_objects(desk, repository):
     large = b"\n" * 10 + os.urandom(1 << 21).replace(b"\n", b".") + b"CANARY-openai\0"
     guilty = repository.commit(large=large, small="x")

@@ -18,11 +18,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 HERE: Final = Path(__file__).resolve().parent
+_KEEP: Final = 24 * 3600.0  # seconds
 BUILD_LIMIT: Final = 45 * 60.0  # seconds; a kube-apiserver takes ten minutes on two slow cores
 
 
@@ -127,6 +128,29 @@ def cache() -> Path:
         return Path(given).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "bridge-tests"
+
+
+def kept(kind: str, digest: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache for what this digest is of, which `make` fills if no run has done so yet."""
+    forget_old(kind)
+    place = cache() / f"{kind}-{digest}"
+    if not place.exists():
+        unfinished = place.with_name(f"{place.name}.{os.getpid()}")
+        try:
+            make(unfinished)
+            with contextlib.suppress(OSError):  # another run was faster
+                unfinished.rename(place)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    os.utime(place)
+    return place
+
+
+def forget_old(kind: str) -> None:
+    """Remove the folders of a kind that no run has used for a day: another checkout may use its own."""
+    for place in cache().glob(f"{kind}-*"):
+        if place.stat().st_mtime < time.time() - _KEEP:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _place(name: str) -> Path:

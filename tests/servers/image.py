@@ -1,5 +1,6 @@
 """bridge's image, built from its Dockerfile by buildah on a base of Debian's packages: https://buildah.io/."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -17,8 +18,8 @@ from tests.servers import build, debian
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("buildah", "debootstrap")
 BASE_PACKAGES: Final = "ca-certificates,python3,python3-venv,python3-pip"
+BASE: Final = "localhost/base"
 TAG: Final = "localhost/bridge-test"
-_KEEP: Final = 24 * 3600.0  # seconds; another checkout may use its image
 
 
 class Engine:
@@ -40,7 +41,10 @@ class Engine:
         if self.name != "buildah":
             return self.call(self.name, "run", "--rm", "--entrypoint", python, tag, "-c", code)
         container = self.call("buildah", "from", "--pull-never", tag).strip()
-        return self.call("buildah", "run", container, "--", python, "-c", code)
+        try:
+            return self.call("buildah", "run", container, "--", python, "-c", code)
+        finally:
+            self.call("buildah", "rm", container)
 
 
 def context() -> list[str]:
@@ -53,27 +57,50 @@ def context() -> list[str]:
 
 
 def buildah(store: Path) -> Engine:
-    """Return a buildah that keeps everything in a folder, with the base image, or skip the test."""
+    """Return a buildah with the base image, or skip the test.
+
+    Its layers are kept for the next run if they take little space. Otherwise everything is in `store`: gigabytes.
+    """
     require_buildah()
-    configuration = f'[storage]\ndriver = "vfs"\ngraphroot = "{store}/graph"\nrunroot = "{store}/run"\n'
-    (store / "storage.conf").write_text(configuration)
-    environ = {
-        "CONTAINERS_STORAGE_CONF": str(store / "storage.conf"),
-        "BUILDAH_ISOLATION": "chroot",
-        "BASE": "localhost/base",
-        "BUILD_FLAGS": "--pull-never --network host",
-    }
-    engine = Engine("buildah", environ)
-    container = engine.call("buildah", "from", "scratch").strip()
-    engine.call("buildah", "add", container, base_tree(), "/")
-    probe = subprocess.run(
-        ["buildah", "run", container, "--", "true"], env=engine.environ, capture_output=True, check=False
-    )
-    if probe.returncode:
-        pytest.skip("buildah may not run a container here")
-    trust_same_authorities(engine, container)
-    engine.call("buildah", "commit", container, "localhost/base")
+    kept = build.cache() / f"layers-{_base_digest()}"
+    kept.mkdir(parents=True, exist_ok=True)
+    os.utime(kept)
+    build.forget_old("layers")
+    engine = _engine(kept, "overlay", "--pull-never --network host --layers")
+    if _works("buildah", "images", environ=engine.environ):
+        with (kept / "lock").open("w") as file:  # one run makes the base for all
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not engine.call("buildah", "images", "--quiet", "--filter", f"reference={BASE}").strip():
+                _make_base(engine)
+    else:
+        engine = _engine(store, "vfs", "--pull-never --network host")
+        _make_base(engine)
     return engine
+
+
+def _engine(store: Path, driver: str, flags: str) -> Engine:
+    place = store / "storage.conf"
+    place.write_text(f'[storage]\ndriver = "{driver}"\ngraphroot = "{store}/graph"\nrunroot = "{store}/run"\n')
+    environ = {"CONTAINERS_STORAGE_CONF": str(place), "BUILDAH_ISOLATION": "chroot"}
+    tag = f"{TAG}-{os.getpid()}"  # another run may use the same layers
+    return Engine("buildah", environ | {"BASE": BASE, "BUILD_FLAGS": flags, "TAG": tag})
+
+
+def _make_base(engine: Engine) -> None:
+    container = engine.call("buildah", "from", "scratch").strip()
+    try:
+        engine.call("buildah", "add", container, base_tree(), "/")
+        if not _works("buildah", "run", container, "--", "true", environ=engine.environ):
+            pytest.skip("buildah may not run a container here")
+        for source, target in _authorities().items():
+            engine.call("buildah", "copy", container, source, target)
+        engine.call("buildah", "commit", container, BASE)
+    finally:
+        engine.call("buildah", "rm", container)
+
+
+def _works(*command: str, environ: Mapping[str, str]) -> bool:
+    return subprocess.run(command, env=environ, capture_output=True, check=False).returncode == 0
 
 
 def require_buildah() -> None:
@@ -102,12 +129,21 @@ def base_tree() -> Path:
     return tree
 
 
-def trust_same_authorities(engine: Engine, container: str) -> None:
-    """Let pip in the base connect as this machine's pip does."""
-    for source in (os.environ.get("PIP_CERT") or "/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"):
-        if Path(source).is_file():
-            target = "/etc/pip.conf" if source.endswith("pip.conf") else "/etc/ssl/certs/ca-certificates.crt"
-            engine.call("buildah", "copy", container, source, target)
+def _authorities() -> dict[Path, str]:
+    """Return what lets pip in the base connect as this machine's pip does, and where it belongs."""
+    places = {
+        os.environ.get("PIP_CERT") or "/etc/ssl/certs/ca-certificates.crt": "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pip.conf": "/etc/pip.conf",
+    }
+    return {Path(source): target for source, target in places.items() if Path(source).is_file()}
+
+
+def _base_digest() -> str:
+    # Another one each week, because a build never removes layers.
+    total = hashlib.sha256(f"{base_tree().name} {time.strftime('%Y-%W')}".encode())
+    for source in _authorities():
+        total.update(source.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
 
 
 def layouts(store: Path) -> dict[str, Path]:
@@ -117,16 +153,7 @@ def layouts(store: Path) -> dict[str, Path]:
 
     https://github.com/opencontainers/image-spec/blob/main/image-layout.md
     """
-    place = build.cache() / f"images-{_digest()}"
-    if not place.exists():
-        _forget_old(place.parent)
-        unfinished = place.with_name(f"{place.name}.{os.getpid()}")
-        try:
-            _build(store, unfinished)
-            unfinished.rename(place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    os.utime(place)
+    place = build.kept("images", _digest(), lambda target: _build(store, target))
     return {name: place / name for name in ("bridge", "pause")}
 
 
@@ -139,7 +166,7 @@ def _build(store: Path, target: Path) -> None:
         engine.call("buildah", "copy", container, build.build("pause"), "/pause")
         engine.call("buildah", "config", "--entrypoint", '["/pause"]', container)
         engine.call("buildah", "commit", container, "localhost/pause")
-        for name, tag in (("bridge", TAG), ("pause", "localhost/pause")):
+        for name, tag in (("bridge", engine.environ["TAG"]), ("pause", "localhost/pause")):
             engine.call("buildah", "push", tag, f"oci:{target / name}:1")
     finally:
         shutil.rmtree(store)  # gigabytes
@@ -151,9 +178,3 @@ def _digest() -> str:
     for name in [*files, str(Path(__file__).relative_to(ROOT))]:
         total.update(f"{name}\0".encode() + (ROOT / name).read_bytes() + b"\0")
     return total.hexdigest()[:16]
-
-
-def _forget_old(cache: Path) -> None:
-    for place in cache.glob("images-*"):
-        if place.stat().st_mtime < time.time() - _KEEP:
-            shutil.rmtree(place, ignore_errors=True)

@@ -294,6 +294,7 @@ def test_each_start_and_credential_is_checked_or_exempt() -> None:
         assert any(call.rpartition(".")[2].lstrip("_") == name for call in calls), (module, name)
 
 
+@pytest.mark.slow
 def test_no_other_way_of_starting_programs_is_imported() -> None:
     ways = {"pty", "asyncio", "multiprocessing", "httplib2", "aiohttp", "ftplib", "smtplib", "telnetlib", "paramiko"}
     for path in [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "providers").rglob("*.py")]:
