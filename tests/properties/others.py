@@ -43,6 +43,8 @@ def moves(ids: Sequence[Id], keys: Sequence[str]) -> st.SearchStrategy[Move]:
         "marks": st.builds(mark, st.sampled_from(MARKS)),
         "forget managers": st.just(forget),
         "binary": st.builds(edit_binary, st.sampled_from(keys)),
+        "edit and back": st.just(edit_and_back),
+        "apply over": st.builds(apply_over, st.sampled_from(APPLIERS[:3]), changed=st.booleans()),
     }
     state = st.sampled_from((("lose the state", lose_state), ("damage the state", damage_state)))
     on_state = st.builds(lambda one: Move(one[0], Id("ConfigMap", "bridge-voice-agent-staging"), one[1]), state)
@@ -116,6 +118,33 @@ def apply(values: dict[str, str], manager: str, force: bool) -> Callable[[Target
         body["metadata"]["labels"] = {"l1": "theirs", "theirs": "x"}
         path = f"{target.path(*id_)}?fieldManager={manager}&force={str(force).lower()}"
         target.client.request("PATCH", path, body, APPLY)
+
+    return step
+
+
+def _first_key(target: Target, id_: Id) -> tuple[str, str] | None:
+    """Return a key that the object has, with its value as the API has it."""
+    found = target.client.request("GET", target.path(*id_)).body.get("data") or {}
+    return min(found.items(), default=None)
+
+
+def edit_and_back(target: Target, id_: Id) -> None:
+    """Change a key and change it back, which leaves its value to another manager."""
+    if found := _first_key(target, id_):
+        key, value = found
+        for one in ("eA==", value):  # "x" in base64, which is text too
+            _patch(target, id_, {"data": {key: one}}, "kubectl-edit")
+
+
+def apply_over(manager: str, *, changed: bool) -> Callable[[Target, Id], object]:
+    """Apply a key that the object has, with its own value or with another one, whoever owns it."""
+
+    def step(target: Target, id_: Id) -> None:
+        if found := _first_key(target, id_):
+            key, value = found
+            path = f"{target.path(*id_)}?fieldManager={manager}&force=true"
+            body = _body(id_, data={key: "dGhlaXJz" if changed else value})  # "theirs" in base64
+            target.client.request("PATCH", path, body, APPLY)
 
     return step
 
