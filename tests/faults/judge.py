@@ -42,15 +42,10 @@ def _status(turn: Turn) -> Iterator[str]:
     if status not in allowed:
         yield f"status {status}, but this is {ending.value}: {_first_line(turn.faulted)}"
     is_struck = turn.fault and turn.fault.signal not in {0, signal.SIGKILL}
-    if turn.was_held and is_struck and not _in_doubt(turn.calls[-1]):
+    if turn.was_held and is_struck:
         yield "did not give its Lease back"
     if turn.was_followed:
         yield "followed a redirect"
-
-
-def _in_doubt(last: str) -> bool:
-    """Return whether a run ended while it took its Lease or gave it back: it cannot know then whether it holds it."""
-    return last.startswith("PUT ") and "/leases/" in last
 
 
 def lateness(turn: Turn) -> Iterator[str]:
