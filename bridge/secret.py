@@ -1,7 +1,6 @@
 """Values that cannot be shown by accident."""
 
 import enum
-import hmac
 from typing import Final, NoReturn, Self
 
 HIDDEN: Final = "<hidden>"
@@ -60,6 +59,8 @@ class SecretValue:
 
     def same_as(self, other: "SecretValue") -> bool:
         """Compare the bytes of two values in constant time, ignoring their kinds."""
+        import hmac  # noqa: PLC0415 - start-up: a run connects before it compares values
+
         return hmac.compare_digest(self._bytes, other.reveal())
 
     def __repr__(self) -> str:

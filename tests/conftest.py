@@ -115,7 +115,7 @@ def _is_real(item: pytest.Item) -> bool:
 def _near() -> Iterator[None]:
     """Take every server for a near one, however busy the machine is: requests come one after the other then."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bridge.http.transport.FAR", 1e9)
+        patch.setattr("bridge.http.ahead.FAR", 1e9)
         yield
 
 

@@ -30,8 +30,9 @@ from bridge.cluster.answers import (
 from bridge.cluster.endpoint import Endpoint
 from bridge.cluster.shapes import is_answer
 from bridge.errors import BridgeError, Problem
+from bridge.http.ahead import Ahead
 from bridge.http.response import http_date
-from bridge.http.transport import Address, Answer, Failed, Request, Transport
+from bridge.http.transport import Answer, Failed, Request, Transport
 
 __all__ = [
     "Api",
@@ -51,11 +52,6 @@ TRIES: Final = 4
 """The maximum number of attempts, including the first; a request that timed out is sent at most twice."""
 BACKOFF: Final = 0.2
 """Seconds before the second attempt if the server names no delay; doubled for each further attempt."""
-WIDTH: Final = 8
-"""How many requests are sent side by side at most, each on a connection of its own."""
-FAR_WIDTH: Final = 32
-"""The same for a server that is far away, where a request mostly travels. The connections beyond `WIDTH` are made by
-the first wave that needs them: few runs write so many objects."""
 STEP: Final = 1.0
 """While waiting, how often (in seconds) to ask `turn` again whether the request may still be sent."""
 _METHODS: Final = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
@@ -80,7 +76,8 @@ class Api:
     """One API server, usable from any number of threads.
 
     `deadline` is the `time.monotonic()` at which all calls end. `call_timeout` is how many seconds one attempt may
-    take, from connecting to the last byte. With `transport`, it uses another Api's connections.
+    take, from connecting to the last byte. With `transport`, it uses another Api's connections. `ahead` may already be
+    making connections.
     """
 
     def __init__(
@@ -90,13 +87,13 @@ class Api:
         deadline: float,
         call_timeout: float = 10.0,
         transport: Transport | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self._endpoint: Final = endpoint
         self._deadline = deadline
         self._call_timeout: Final = call_timeout
         self._prefix: Final = urlsplit(endpoint.url).path.rstrip("/")
-        address = Address(endpoint.url, endpoint.tls, endpoint.server_name, endpoint.proxy)
-        self._transport: Final = transport or Transport(address)
+        self._transport: Final = transport or Transport(endpoint.address, ahead)
         self._server: Final = _name_server(endpoint)
         self._dates: Final[set[str]] = set()  # few entries, because they have a resolution of one second
 
@@ -149,10 +146,6 @@ class Api:
     def until(self, deadline: float) -> "Api":
         """Return an Api with another deadline, on the same connections: it ends with this one's, so do not close it."""
         return Api(self._endpoint, deadline=deadline, call_timeout=self._call_timeout, transport=self._transport)
-
-    def connect_ahead(self) -> None:
-        """Start to connect before the first request: once, or `WIDTH` times if the server is far away."""
-        self._transport.open_ahead(WIDTH, self._call_timeout)
 
     @property
     def is_far(self) -> bool:

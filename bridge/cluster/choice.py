@@ -5,7 +5,7 @@ This starts no credential plugin and sends no request.
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -29,8 +29,9 @@ class Search(NamedTuple):
     """All settings that can select the cluster.
 
     - `kubeconfig` and `context` come from the environment's file, and `flags` from the command line.
-    - `pod` is the folder of a pod's service account.
     - `deadline` is a `time.monotonic()`, for credential plugins and for files that turn out to be pipes.
+    - `ahead`: the servers to connect to before the first request, any server if it is empty, and none if it is None.
+    - `pod` is the folder of a pod's service account.
     """
 
     kubeconfig: Path | None
@@ -38,6 +39,7 @@ class Search(NamedTuple):
     environ: Mapping[str, str]
     flags: ClusterFlags = NO_FLAGS
     deadline: float = math.inf
+    ahead: Collection[str] | None = None
     pod: Path = POD
 
 
@@ -57,7 +59,7 @@ def choose(search: Search) -> Selection | None:
     Raises ConfigError if a named file or context is missing, and Refusal if the environment's file and KUBECONFIG lead
     to different servers and no flag decides between them.
     """
-    kubeconfig, context, environ, flags, deadline, pod = search
+    kubeconfig, context, environ, flags, deadline, _, pod = search
     if flags.in_cluster:
         _check_pod(environ, pod)
         return None

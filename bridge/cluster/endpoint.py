@@ -9,6 +9,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.http import proxies
 from bridge.http.proxies import is_loopback
 from bridge.http.servers import same_server, split
+from bridge.http.sockets import Address
 
 
 def _nothing() -> None:
@@ -60,6 +61,11 @@ class Endpoint:
         self.renew: Final = renew
         self.context: Final = context
         self.pod_namespace: Final = pod_namespace
+
+    @property
+    def address(self) -> Address:
+        """Return how to reach the server."""
+        return Address(self.url, self.tls, self.server_name, self.proxy)
 
 
 def is_bound_to(endpoint: Endpoint, servers: Collection[str]) -> bool:

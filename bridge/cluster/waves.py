@@ -10,11 +10,15 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from bridge.cluster.api import FAR_WIDTH, WIDTH, Api
+from bridge.cluster.api import Api
 from bridge.errors import BridgeError, Problem, Unavailable
+from bridge.http.ahead import WIDTH
 from bridge.parallel import each
 from bridge.progress import ProgressStep
 
+FAR_WIDTH: Final = 32
+"""How many requests are sent side by side to a server that is far away, where a request mostly travels. The connections
+beyond `WIDTH` are made by the first wave that needs them: few runs write so many objects."""
 MANY: Final = 16
 """From this many requests on, threads pay for themselves with a near server too."""
 

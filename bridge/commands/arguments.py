@@ -44,8 +44,8 @@ def opening(args: argparse.Namespace) -> Iterator[Opening]:
     deadline = time.monotonic() + args.timeout
     environment = environment_of(args)
     choice = environment.cluster
-    search = Search(choice.kubeconfig, choice.context, os.environ, _cluster(args), deadline)
-    with connecting(choice, search) as line_to:
+    search = Search(choice.kubeconfig, choice.context, os.environ, _cluster(args), deadline, ahead=choice.server)
+    with connecting(search) as line_to:
         yield Opening(environment, deadline, line_to)
 
 

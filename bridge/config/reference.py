@@ -1,6 +1,5 @@
 """References: a provider, a document, and a field of the document."""
 
-import json
 import re
 from typing import Final, NamedTuple
 
@@ -95,4 +94,8 @@ def _is_clean(part: str) -> bool:
 
 def _part(text: str) -> str:
     """Quote what the grammar cannot express, so that two references never look alike."""
-    return text if re.fullmatch(_PLAIN, text) else json.dumps(text)
+    if re.fullmatch(_PLAIN, text):
+        return text
+    import json  # noqa: PLC0415 - start-up: a run connects before it needs JSON
+
+    return json.dumps(text)

@@ -5,54 +5,22 @@ would chain it to ours.
 """
 
 import http.client
-import math
 import re
 import select
 import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from threading import Event, Thread
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
 
-from bridge.http.response import Response, read_head, retry_after
-from bridge.http.sockets import BoundedSocket, BoundedTlsSocket, dial, left
+from bridge.http.ahead import Ahead
+from bridge.http.response import Response, retry_after
+from bridge.http.sockets import Address, BoundedSocket, BoundedTlsSocket, ProxyRefusedError, open_socket
 from bridge.http.tls import refused_certificate
 
-MAX_ANSWER: Final = 64 << 20
-"""The longest answer that is read, in bytes, unless the address sets another limit."""
-FAR: Final = 0.01
-"""If connecting, with TLS, takes this many seconds or more, the server is far away; within one site it takes less.
-
-TCP alone would not tell: a tunnel on this machine accepts a connection at once, however far the server is. A near
-server that takes longer, because it is busy, is only asked over more connections than necessary.
-"""
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _WRONG_TIME: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-
-
-class Address:
-    """A server's URL and how to reach it. Without `tls`, the connection is unencrypted and never uses a proxy.
-
-    `server_name` is the name in the server's certificate, if it differs from the URL's host. `proxy` is an http:// URL,
-    which may contain a password.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        tls: ssl.SSLContext | None,
-        server_name: str | None = None,
-        proxy: str | None = None,
-        max_answer: int = MAX_ANSWER,
-    ) -> None:
-        self.url: Final = url
-        self.tls: Final = tls
-        self.server_name: Final = server_name
-        self.proxy: Final = proxy
-        self.max_answer: Final = max_answer
 
 
 class Request:
@@ -105,54 +73,22 @@ class Failed(NamedTuple):
 
 
 class Transport:
-    """Connections to one server, for any number of threads."""
+    """Connections to one server, for any number of threads; `ahead` may already be making some."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, ahead: Ahead | None = None) -> None:
         self._address: Final = address
+        self._ahead: Final = ahead
         self._closed = False
         # Appending to a list and popping from it are atomic, so threads need no lock.
         self._idle: Final[list[_Connection]] = []
-        self._coming: list[_Coming] = []
-        self._judged: Event | None = None  # set once `is_far` is known
-        self._is_far = False
-        if address.tls is not None:
-            address.tls.sslsocket_class = BoundedTlsSocket
-
-    def open_ahead(self, count: int, limit: float) -> None:
-        """Start to connect, so that requests do not wait for it: once, or `count` times if the server is far away.
-
-        A request waits for a connection that is being made instead of making one. If a connection fails here, the
-        request that needs it tries again and reports the failure. Only the first call has an effect.
-        """
-        if self._judged is not None:
-            return
-        deadline = time.monotonic() + limit
-        first, self._judged = _Coming(self._address, deadline), Event()
-        self._coming.append(first)
-        try:
-            Thread(target=self._judge, args=(first, self._judged, count, deadline), daemon=True).start()
-        except RuntimeError:  # "can't start new thread"
-            self._judged.set()
 
     @property
     def is_far(self) -> bool:
         """Whether the server is so far away that requests are better sent side by side; False if not connected ahead.
 
-        This waits until it is known, for `FAR` at most.
+        This waits until it is known, for `ahead.FAR` at most.
         """
-        if self._judged is not None:
-            self._judged.wait()
-        return self._is_far
-
-    def _judge(self, first: "_Coming", judged: Event, count: int, deadline: float) -> None:
-        try:
-            self._is_far = first.takes(FAR)
-            if self._is_far and not self._closed:
-                self._coming += [_Coming(self._address, deadline) for _ in range(count - 1)]
-        finally:
-            judged.set()
-        if self._closed:
-            self.forget()
+        return self._ahead is not None and self._ahead.is_far
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
         """Send a request and read its answer within `limit` seconds."""
@@ -172,8 +108,8 @@ class Transport:
 
     def forget(self) -> None:
         """Close the idle connections, which may use an expired client certificate, and those still being made."""
-        while self._coming:
-            self._coming.pop().drop()
+        if self._ahead is not None:
+            self._ahead.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -195,75 +131,14 @@ class Transport:
         try:
             return self._idle.pop()
         except IndexError:
-            pass
-        while True:
-            try:
-                coming = self._coming.pop(0)
-            except IndexError:
-                return None
-            if connection := coming.wait(deadline):
-                return connection
+            sock = self._ahead.take(deadline) if self._ahead is not None else None
+            return _Connection(self._address, deadline, sock) if sock is not None else None
 
     def _put(self, connection: "_Connection", *, reusable: bool) -> None:
         if reusable and connection.sock is not None and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()
-
-
-class _Coming:
-    """A connection that a thread makes ahead of a request."""
-
-    def __init__(self, address: Address, deadline: float) -> None:
-        self._connection: Final = _Connection(address, deadline)
-        self._over: Final = Event()
-        self._dropped = self._good = False
-        self._began: Final = time.monotonic()
-        self._ended = math.inf
-        try:
-            Thread(target=self._connect, daemon=True).start()
-        except RuntimeError:  # "can't start new thread"
-            self._ended = self._began
-            self._over.set()
-
-    def wait(self, deadline: float) -> "_Connection | None":
-        """Return the connection once it is made; None if it could not be made, or not until the deadline."""
-        self._over.wait(max(0.0, deadline - time.monotonic()))
-        if self._good:
-            return self._connection
-        self.drop()
-        return None
-
-    def takes(self, seconds: float) -> bool:
-        """Return whether connecting takes so many seconds or more; wait for as long at most."""
-        self._over.wait(seconds)
-        return self._ended - self._began >= seconds
-
-    def drop(self) -> None:
-        """Close the connection, now or once it is made."""
-        self._dropped = True
-        if self._over.is_set():
-            self._connection.close()
-
-    def _connect(self) -> None:
-        try:
-            self._connection.connect()
-            self._good = True
-        except (OSError, http.client.HTTPException, ValueError):
-            self._connection.close()
-        finally:
-            self._ended = time.monotonic()
-            self._over.set()
-        if self._dropped:
-            self._connection.close()
-
-
-class _ProxyRefusedError(OSError):
-    """The proxy refused our CONNECT."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__()
-        self.status = status
 
 
 class _TooLongError(ValueError):
@@ -275,17 +150,11 @@ class _Connection(http.client.HTTPConnection):
 
     response_class = Response
 
-    def __init__(self, address: Address, deadline: float) -> None:
-        parts = urlsplit(address.url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls: Final = address.tls
-        self._name: Final = address.server_name or host
-        self._max_answer: Final = address.max_answer
+    def __init__(self, address: Address, deadline: float, sock: BoundedSocket | BoundedTlsSocket | None = None) -> None:
+        super().__init__(address.host, address.port)
+        self._address: Final = address
         self._deadline = deadline
-        proxy = urlsplit(address.proxy or "") if address.tls is not None else None
-        self._proxy: Final = proxy if proxy and proxy.hostname else None
-        super().__init__(host, port)
-        self._create_connection = self._dial  # http.client calls this to connect
+        self.sock = sock
 
     def set_deadline(self, deadline: float) -> None:
         """Set the deadline, a `time.monotonic()`, for all further operations."""
@@ -295,29 +164,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect, through the proxy if there is one, and do the TLS handshake."""
-        super().connect()
-        if self._proxy is not None:
-            self._ask_proxy(self._proxy)
-        if self._tls is not None:
-            self.sock.settimeout(left(self._deadline))
-            # As bytes, the name does not need the codec for international names, which is slow to import.
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name.encode("ascii"))
-            self.set_deadline(self._deadline)
-
-    def _dial(self, address: tuple[str, int], *_: object) -> BoundedSocket:
-        if self._proxy is not None:
-            address = (self._proxy.hostname or "", self._proxy.port or 80)
-        return dial(*address, self._deadline)
-
-    def _ask_proxy(self, proxy: SplitResult) -> None:
-        """Ask the proxy for a tunnel. http.client's own tunnel would take an interim answer for a refusal."""
-        place = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", *_authorization(proxy), "", ""]
-        self.sock.sendall("\r\n".join(lines).encode("ascii"))
-        with self.sock.makefile("rb", buffering=0) as stream:  # unbuffered: bytes after the head are the server's
-            status = read_head(stream).status
-        if not 200 <= status < 300:
-            raise _ProxyRefusedError(status)
+        self.sock = open_socket(self._address, self._deadline)
 
     def is_quiet(self) -> bool:
         """Return whether an idle connection is still usable; if data can be read from it, it has ended.
@@ -375,20 +222,11 @@ class _Connection(http.client.HTTPConnection):
             assert isinstance(response, Response)
             while piece := response.read(_PIECE):
                 body += piece
-                if len(body) > self._max_answer:
+                if len(body) > self._address.max_answer:
                     raise _TooLongError
             if response.length:
                 raise http.client.IncompleteRead(b"")
             return Answer(response.status, response.head.fields, bytes(body))
-
-
-def _authorization(proxy: SplitResult) -> Sequence[str]:
-    if proxy.username is None:
-        return []
-    from binascii import b2a_base64  # noqa: PLC0415 - next to its only use
-
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-    return [f"Proxy-Authorization: Basic {b2a_base64(pair, newline=False).decode()}"]
 
 
 def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
@@ -432,6 +270,6 @@ def _network(error: Exception) -> str:
 
 
 def _reason(error: OSError) -> str:
-    if isinstance(error, _ProxyRefusedError):
+    if isinstance(error, ProxyRefusedError):
         return f"the proxy answers {error.status}"
     return (error.strerror or "network error").lower()

@@ -95,8 +95,9 @@ def _earlier(path: Path) -> str:
 def _push(target: str, by_environment: Mapping[str, Sequence[Sample]]) -> str | None:
     """Push each environment to its group with POST, which keeps the metrics that this run cannot know."""
     from bridge.http.proxies import proxy_from  # noqa: PLC0415 - start-up: ssl is slow to import
+    from bridge.http.sockets import Address  # noqa: PLC0415 - start-up
     from bridge.http.tls import trusting_the_system  # noqa: PLC0415 - start-up
-    from bridge.http.transport import Address, Answer, Request, Transport  # noqa: PLC0415 - start-up
+    from bridge.http.transport import Answer, Request, Transport  # noqa: PLC0415 - start-up
 
     parts = urlsplit(target)
     base = f"{parts.scheme}://{parts.netloc}"

@@ -50,8 +50,8 @@ def read_environment(
     the sources: the run reads them again before it writes, and writes only if they have not changed.
     """
     # A fleet does not connect ahead: its environments share connections and already run in parallel.
-    ahead = not run.sharing
-    with connecting(environment.cluster, run.search(environment.cluster), line_to, ahead=ahead) as found:
+    ahead = None if run.sharing else environment.cluster.server
+    with connecting(run.search(environment.cluster)._replace(ahead=ahead), line_to) as found:
         files = sound_files(environment, run)
         assert files.namespace is not None
         if writes or (files.wants_known and not fresh):

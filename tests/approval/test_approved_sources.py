@@ -228,6 +228,23 @@ def test_text_that_could_not_be_read_again_is_not_written(desk: Desk, monkeypatc
     assert result.lines[-2] == "bridge: error: the plan: cannot be written: invalid entry in environments.sources"
 
 
+def test_plan_has_hash_of_ciphertext_that_provider_tells(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    approvable(desk)
+    session = jsonfile().JsonFileSession
+    read = session.read
+
+    def encrypted(self: object, path: str, revision: str | None = None) -> Document:
+        return read(self, path, revision)._replace(sha256="5" * 64)
+
+    monkeypatch.setattr(session, "read", encrypted)
+    found = planned(desk)["environments"]["staging"]["sources"]
+    assert found["jsonfile:values.json"]["sha256"] == "5" * 64
+    monkeypatch.setattr(session, "read", read)
+    refused = sync(desk)
+    message = "bridge: error: jsonfile:values.json: its content has changed since the plan was made"
+    assert (refused.status, refused.lines[0]) == (1, message)
+
+
 def test_hash_that_is_none_is_providers_mistake(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     approvable(desk)
     session = jsonfile().JsonFileSession

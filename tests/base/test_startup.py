@@ -191,6 +191,14 @@ def test_run_connects_while_its_own_modules_are_loaded(
     assert {"ssl", "http.client", "bridge.cluster.connect"} <= before
 
 
+def test_run_connects_before_it_loads_what_it_sends_requests_with() -> None:
+    """A far server's answer to the first packet takes as long as importing http.client."""
+    done = alone("import sys, bridge.commands.arguments, bridge.run.line; print(*sorted(sys.modules))")
+    before = set(done.stdout.split())
+    assert {"bridge.cluster.connect", "bridge.http.ahead", "ssl"} <= before
+    assert not packages(before) & {"http", "email", "json", "hmac", "cryptography", "pyrage"}
+
+
 def test_sops_loads_everything_that_read_needs_while_run_connects() -> None:
     done = alone(PRELOADED)
     assert done.stdout == "\n"

@@ -14,6 +14,7 @@ from bridge.cluster.api import ApiError, Unreachable, Untrusted
 from bridge.cluster.tls import show_certificate, trusting, trusting_anyone
 from bridge.errors import ConfigError, Refusal
 from bridge.http import transport
+from bridge.http.sockets import Address
 from bridge.secret import SecretValue
 from tests.cluster.wire import FINE, PATH, TARGET, Wire, api, assert_clean
 from tests.servers.pki import Authority
@@ -216,7 +217,7 @@ def test_tls_alert_is_reported_even_if_sending_fails(
     monkeypatch.setattr(transport._Connection, "connect", late)
     context = trust(authority)
     with Wire(FINE, tls=demanding) as server:
-        outcome = transport.Transport(transport.Address(server.url, context)).exchange(
+        outcome = transport.Transport(Address(server.url, context)).exchange(
             transport.Request("PATCH", "/", (), b"{}"), 10
         )
     assert outcome == transport.Failed("requires a client certificate", sent=False, refused=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster.api import FAR_WIDTH, WIDTH
-from bridge.cluster.waves import MANY, Wave, on_each
+from bridge.cluster.waves import FAR_WIDTH, MANY, Wave, on_each
 from bridge.errors import BridgeError, Problem, Refusal, Unavailable
+from bridge.http.ahead import WIDTH
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 

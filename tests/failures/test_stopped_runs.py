@@ -29,7 +29,7 @@ def desk(offline_desk: Desk) -> Desk:
     return offline_desk
 
 
-NEAR = "from bridge.http import transport; transport.FAR = 1e9; from bridge.start import run; run()"
+NEAR = "from bridge.http import ahead; ahead.FAR = 1e9; from bridge.start import run; run()"
 """Runs bridge as if the cluster were near, which a busy machine would not let it see: one request after the other."""
 
 

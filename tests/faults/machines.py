@@ -43,8 +43,8 @@ def failing(start):
 for name in ("start_new_thread", "start_joinable_thread"):
     if hasattr(_thread, name):
         setattr(_thread, name, failing(getattr(_thread, name)))
-from bridge.http import transport
-transport.FAR = 0.0
+from bridge.http import ahead
+ahead.FAR = 0.0
 """
 """As if the API server were far away, so that all that can be sent together needs a thread."""
 _CLOCK: Final = """
@@ -62,7 +62,7 @@ usual = time.time
 time.time = lambda: usual() + shift()
 datetime.datetime = Clock
 """
-NEAR: Final = "from bridge.http import transport; transport.FAR = 1e9"
+NEAR: Final = "from bridge.http import ahead; ahead.FAR = 1e9"
 """As if the API server were near, so that calls come in one order."""
 FEWEST: Final = 4
 """The fewest open files with which Python starts."""

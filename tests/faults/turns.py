@@ -295,5 +295,5 @@ def table(name: str, servers: Servers, folder: Path, namespace: str) -> Iterator
         stack.enter_context(mock.patch.dict(os.environ, kept | own | made.environ, clear=True))
         for pause in ("bridge.cluster.api.BACKOFF", "bridge.sources.session.FIRST_PAUSE"):
             stack.enter_context(mock.patch(pause, 0.02))
-        stack.enter_context(mock.patch("bridge.http.transport.FAR", 1e9))  # so that calls come in one order
+        stack.enter_context(mock.patch("bridge.http.ahead.FAR", 1e9))  # so that calls come in one order
         yield Table(made, cluster, folder)

@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from bridge.http.response import HEAD, INTERIM, Response
-from bridge.http.transport import Address, Answer, Failed, Request, Transport
+from bridge.http.sockets import Address
+from bridge.http.transport import Answer, Failed, Request, Transport
 from tests.cluster.wire import Step, Wire, raw
 
 BODY = b'{"a": 1}'

@@ -9,7 +9,9 @@ from email.message import Message
 from email.utils import format_datetime
 from typing import Any, Protocol
 
-from bridge.http.transport import Address, Answer, Request, Transport
+from bridge.http.ahead import Ahead
+from bridge.http.sockets import Address
+from bridge.http.transport import Answer, Request, Transport
 from bridge.testing import api
 from bridge.testing.apiserver import EmbeddedCluster
 from bridge.testing.checks import Place
@@ -32,7 +34,7 @@ class Ground(Protocol):
         """Make `target` a namespace in this state; `set_up` makes it of an empty one."""
         ...
 
-    def transport(self, address: Address) -> Any:
+    def transport(self, address: Address, ahead: Ahead | None) -> Any:
         """Return connections, which `Watched` asks."""
         ...
 
@@ -95,7 +97,7 @@ class EmbeddedGround:
         self._put_back(self._begun[state])
         self.workshop.open()
 
-    def transport(self, _address: Address) -> Any:
+    def transport(self, _address: Address, _ahead: Ahead | None) -> Any:
         return Direct(self)
 
     def exchange(self, request: Request) -> Answer:
@@ -216,9 +218,6 @@ class Direct:
     def forget(self) -> None:
         pass
 
-    def open_ahead(self, _count: int, _limit: float) -> None:
-        pass
-
     close = forget
 
 
@@ -230,8 +229,8 @@ class RealGround:
         self.workshop = None
         self.target = new()
 
-    def transport(self, address: Address) -> Transport:
-        return Transport(address)
+    def transport(self, address: Address, ahead: Ahead | None) -> Transport:
+        return Transport(address, ahead)
 
     def renew(self) -> None:
         self.target = self._new()

@@ -60,9 +60,6 @@ class Direct:
     def forget(self) -> None:
         pass
 
-    def open_ahead(self, _count: int, _limit: float) -> None:
-        pass
-
     close = forget
     is_far = False
 

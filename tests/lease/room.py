@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from bridge.cli import main
-from bridge.http.transport import Address, Answer, Failed, Request
+from bridge.http.ahead import Ahead
+from bridge.http.sockets import Address
+from bridge.http.transport import Answer, Failed, Request
 from bridge.parallel import Batch
 from bridge.secret import SecretValue
 from tests.clock import Clock
@@ -117,8 +119,8 @@ class Watched:
 
     room: Room  # where the actors meet
 
-    def __init__(self, address: Address) -> None:
-        self._inner = self.room.ground.transport(address)
+    def __init__(self, address: Address, ahead: Ahead | None) -> None:
+        self._inner = self.room.ground.transport(address, ahead)
 
     def exchange(self, request: Request, limit: float) -> Answer | Failed:
         meeting = self.room.meeting
@@ -158,6 +160,7 @@ def furnish(room: Room, patch: pytest.MonkeyPatch) -> None:
     """Let everything in this process go through a room."""
     patch.setattr(Watched, "room", room, raising=False)
     patch.setattr("bridge.cluster.api.Transport", Watched)
+    patch.setattr("bridge.run.line.Ahead", lambda _: None)  # a thread of its own
     for module in TIMED:
         patch.setattr(f"bridge.{module}.time", RoomTime(room))
     for module in ("cluster.lease", "commands.adopt"):

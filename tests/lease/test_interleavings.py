@@ -35,7 +35,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(f"{module}.time", clock)
     monkeypatch.setattr("bridge.cluster.lease.PAUSE", 5.0)  # it is the clock that waits, and each look is a request
     with EmbeddedCluster() as cluster:
-        monkeypatch.setattr("bridge.cluster.api.Transport", lambda _: Direct(cluster))
+        monkeypatch.setattr("bridge.run.line.Ahead", lambda _: None)
+        monkeypatch.setattr("bridge.cluster.api.Transport", lambda *_: Direct(cluster))
         cluster.write_kubeconfig(tmp_path / "kubeconfig")
 
         def open_it(state: str) -> World:

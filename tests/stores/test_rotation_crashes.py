@@ -126,7 +126,7 @@ class Gate:
         return None
 
 
-NEAR = "from bridge.http import transport; transport.FAR = 1e9; from bridge.start import run; run()"
+NEAR = "from bridge.http import ahead; ahead.FAR = 1e9; from bridge.start import run; run()"
 Start = Callable[..., subprocess.Popen[str]]
 
 

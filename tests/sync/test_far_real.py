@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster.api import FAR_WIDTH
+from bridge.cluster.waves import FAR_WIDTH
+from bridge.http.sockets import open_socket
 from bridge.http.transport import Answer, Failed, Request, Transport
 from tests.bench.distance import Distance
 from tests.desk import Desk, Target, set_up_desk
@@ -49,7 +50,7 @@ def far_desk(  # noqa: PLR0917 - fixtures
     third_party: Path,
 ) -> Iterator[Desk]:
     """A desk whose kubeconfig leads to the real API server over a relay that delays every byte."""
-    monkeypatch.setattr("bridge.http.transport.FAR", ROUND_TRIP)
+    monkeypatch.setattr("bridge.http.ahead.FAR", ROUND_TRIP)
     with Distance(real_cluster.url, ROUND_TRIP) as relay:
 
         def write_kubeconfig(path: Path) -> None:
@@ -153,10 +154,10 @@ def test_many_objects_are_written_over_bounded_number_of_connections(far_desk: D
     desk.write("base/configmap.yml", "\n---\n".join(map(json.dumps, items)))
     made: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        from bridge.http import transport as module  # noqa: PLC0415 - next to its only use
-
-        connect = module._Connection.connect
-        patch.setattr(module._Connection, "connect", lambda one: (made.append(one), connect(one))[1])
+        for module in ("ahead", "transport"):
+            patch.setattr(
+                f"bridge.http.{module}.open_socket", lambda *asked: (made.append(asked), open_socket(*asked))[1]
+            )
         assert desk.run("sync", "staging").status == 0
     assert {f"ConfigMap/many-{number:02}" for number in range(80)} <= desk.target.versions().keys()
     assert len(made) <= FAR_WIDTH

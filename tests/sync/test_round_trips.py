@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.cluster.api import FAR_WIDTH, Api
-from bridge.cluster.waves import Sent, Wave
+from bridge.cluster.api import Api
+from bridge.cluster.waves import FAR_WIDTH, Sent, Wave
 from bridge.provider import Document
 from bridge.testing.apiserver import Fault
 from tests.approval.approvals import approvable, file_of
@@ -67,7 +67,7 @@ class Trips(list[list[str]]):
 @pytest.fixture
 def desk(offline_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desk whose cluster is taken for one that is far away."""
-    monkeypatch.setattr("bridge.http.transport.FAR", 0.0)
+    monkeypatch.setattr("bridge.http.ahead.FAR", 0.0)
     return offline_desk
 
 
@@ -128,7 +128,7 @@ def test_namespace_is_checked_with_rest(desk: Desk, count: Callable[..., int]) -
 
 
 def test_near_cluster_is_asked_over_one_connection_one_after_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.http.transport.FAR", 1e9)
+    monkeypatch.setattr("bridge.http.ahead.FAR", 1e9)
     asking = {threading.get_ident()}
     request = Api.request
 
@@ -146,7 +146,7 @@ def test_modules_that_sources_need_are_imported_before_first_request(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, far: float
 ) -> None:
     """Connections are made meanwhile."""
-    monkeypatch.setattr("bridge.http.transport.FAR", far)
+    monkeypatch.setattr("bridge.http.ahead.FAR", far)
     from bridge_plain import Plain  # noqa: PLC0415 - its folder is on the path only with the desk
 
     asked: list[list[tuple[str, str]]] = []

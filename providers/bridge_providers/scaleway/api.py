@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from bridge.http.sockets import Address
 from bridge.http.tls import trusting_the_system
-from bridge.http.transport import Address, Failed, Request, Transport
+from bridge.http.transport import Failed, Request, Transport
 from bridge.provider import ProviderError, SecretValue, Unavailable
 from bridge_providers.scaleway import answers
 from bridge_providers.scaleway.paths import Place
