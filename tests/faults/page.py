@@ -28,7 +28,8 @@ Record = Mapping[str, Any]
 def recorded(found: Sequence[Found], before: Record | None = None) -> Record:
     """Return what was found of each target: how many runs, the calls of a clean run, and the exit statuses.
 
-    Targets and faults that were not run keep what is recorded of them `before`.
+    Targets and faults that were not run keep what is recorded of them `before`, and so do the counts of a target if
+    only some of its faults were run.
     """
     record = {name: dict(target) for name, target in (before or {}).items()}
     for name in dict.fromkeys(one.target for one in found):
@@ -38,8 +39,9 @@ def recorded(found: Sequence[Found], before: Record | None = None) -> Record:
             fault.name: _statuses([one for one in own if one.fault == fault.name]) or kept.get(fault.name, {})
             for fault in FAULTS[name]
         }
-        record[name] = {"runs": len(own), "calls": own[0].calls, "tried": _tried(own)}
-        record[name]["statuses"] = statuses
+        is_part = name in record and len({one.fault for one in own}) < len(FAULTS[name])
+        counts = {"runs": len(own), "calls": own[0].calls, "tried": _tried(own)}
+        record[name] = (record[name] if is_part else counts) | {"statuses": statuses}
     return {name: record[name] for name in NAMES if name in record}
 
 

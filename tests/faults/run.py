@@ -5,7 +5,7 @@
 Each turn lets one fault meet one call of a run, once or from then on, and judges what the run did: its exit
 status, its time, what it wrote and what it reported, and whether the next run repairs it. All servers are real ones, or
 the stand-ins of the tests. Several processes share the turns, each of which runs bridge many times. With `--write`, and
-without a finding, the page `bridge help faults` gets the statuses of the targets that were run.
+without a finding, the page `bridge help faults` gets the statuses of the targets and faults that were run.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{len(found)} runs in {time.monotonic() - began:.0f} s: {len(wrong)} with findings, {missed} without their "
         f"fault; the longest took {late:.1f} s more than its time limit"
     )
-    if args.write and not (wrong or args.fault):
+    if args.write and not wrong:
         page.write(page.recorded(found, page.read()))
     return 1 if wrong else 0
 
