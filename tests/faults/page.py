@@ -66,6 +66,7 @@ def tables(record: Record) -> str:
     missing = [name for name in SERVER_NAMES if name not in record]
     lines = [
         f"{sum(target['runs'] for target in record.values()):,} runs. A clean one makes {_calls(record)}.",
+        *_calls_of_commands(record),
         *([f"Not recorded here: {', '.join(missing)}."] if missing else []),
         "",
         f"| what the server does | {' | '.join(servers)} |",
@@ -96,6 +97,14 @@ def _calls(record: Record) -> str:
     names = [name for name in (*SERVER_NAMES, PROGRAM) if name in record]
     counts = [_count(record[name]["calls"], record[name]["tried"], name) for name in names]
     return f"{', '.join(counts[:-1])}, and {counts[-1]}"
+
+
+def _calls_of_commands(record: Record) -> Iterable[str]:
+    commands = [record[name] for name in COMMAND_NAMES if name in record]
+    if commands:
+        calls, tried = (sorted(one[what] for one in commands) for what in ("calls", "tried"))
+        some = "" if calls == tried else f" (each fault met {tried[0]} of them)"
+        yield f"The other commands make {calls[0]} to {calls[-1]} calls to the API server{some}."
 
 
 def _count(calls: int, tried: int, name: str) -> str:
