@@ -175,11 +175,13 @@ class Lease:
 
     def release(self) -> None:
         """Let the next run start at once. If this fails, the Lease simply expires."""
-        held, is_known, self._held = self._held, self._open is None, None
-        if held is None and is_known:
+        held, asked = self._held, self._open
+        if held is None and asked is None:
             return
+        self._open = asked or (held,)  # before `_held` is cleared: an interrupt in between must not lose both
+        self._held = None
         try:
-            if held is None or not is_known or not self._free(held):
+            if held is None or asked is not None or not self._free(held):
                 self._settle()
         except BridgeError:
             self._open = None
@@ -194,12 +196,11 @@ class Lease:
 
     def _free(self, held: dict[str, Any]) -> bool:
         """Give the Lease back; return False if it is no longer as it was read, or if that is unknown."""
-        asked = self._open = (held,)
         try:
             self._left = _version(self._clear(held))
         except (ObjectConflict, LostAnswer):
             return False
-        self._close(asked)
+        self._open = None
         return True
 
     def _settle(self) -> None:
@@ -274,9 +275,10 @@ class Lease:
         except BridgeError:
             self._close(asked)
             raise
+        self._held = written  # before `_open` is cleared: an interrupt in between must not lose both
         if not self._close(asked):
+            self._held = None
             raise self._lost()
-        self._held = written
         self._renewed, self._due = began, began + min(RENEWAL, DURATION * ENOUGH)
         return True
 
