@@ -96,7 +96,7 @@ soak: $(VENV)/ready ## run thousands of syncs in one process and hundreds in man
 meetings: $(VENV)/ready ## try every order in which two runs of each kind can meet, and thousands for more: takes hours
 	BRIDGE_MEETINGS=all $(BIN)/pytest --timeout=0 -v $(SPREAD) tests/lease/test_meetings.py tests/lease/test_interleavings.py
 
-faults: $(VENV)/ready ## let each fault of a server meet each call of a sync, and judge what the run does
+faults: $(VENV)/ready ## let each fault of a server, a program or the machine meet each call of a run, and judge the run
 	$(BIN)/python tests/faults/run.py
 
 FUZZ_SECONDS ?= 60

@@ -49,7 +49,7 @@ def _guarded(argv: Sequence[str] | None, record: Record) -> int:
             status = _stop(stop, record)
         except BaseException as error:  # noqa: BLE001 - the text of any exception may contain a value
             give_up()
-            status = _bug(error, record)
+            status = _bug(error, record, has_report=out is None or out.is_used)
     return _report_lost(out.error, status, record) if out and out.error else status
 
 
@@ -202,11 +202,16 @@ def _stop(stop: BaseException, record: Record) -> int:
     return process.status_of(stop)
 
 
-def _bug(error: BaseException, record: Record) -> int:
-    """Report a bug that no command has handled, for example while writing its report, and what the run has written."""
+def _bug(error: BaseException, record: Record, *, has_report: bool) -> int:
+    """Report a bug or a shortage that no command has handled, and what the run has written.
+
+    With `has_report`, the report has begun and may be incomplete, so nothing is added to it.
+    """
     from bridge.report.talk import say  # noqa: PLC0415 - start-up
 
     final = ending(error, touched=bool(record.changed))
+    if not has_report and not record.changed and record.args:
+        return _fail(record.args, final, record)
     say(record, "error", final.problems)
     if not record.changed:
         return final.exit_status

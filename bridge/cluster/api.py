@@ -225,6 +225,9 @@ class Api:
         if failed.refused:
             hint = f"put a valid client certificate into {asked.source}"
             return ApiError(Problem(f"the credentials of {asked.source}", f"{self._server} {failed.what}", hint))
+        if failed.too_long:
+            foreign = Foreign(Problem(self._server, failed.what, f"check the server in {asked.source}"))
+            return lost(f"{self._server} {failed.what}", asked, foreign)
         return unclear(failed.what, asked) if failed.sent else unreachable(failed.what, asked)
 
 
@@ -270,7 +273,7 @@ def _ask(turn: Callable[[], float]) -> float | BridgeError:
 
 def _is_temporary(outcome: Answer | Failed, call: _Call) -> bool:
     if isinstance(outcome, Failed):
-        return not outcome.untrusted and not outcome.refused and not (outcome.sent and call.asked.writes)
+        return not outcome.lasts and not (outcome.sent and call.asked.writes)
     if outcome.status == 500:  # for an apply, it may also mean permanently invalid content
         return call.method == "GET"
     return outcome.status == 429 or (outcome.status > 500 and not call.asked.writes)

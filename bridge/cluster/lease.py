@@ -35,19 +35,31 @@ ENOUGH: Final = 0.25
 """The fraction of the duration that must remain for a write to start while the Lease cannot be renewed."""
 PAUSE: Final = 0.5
 """Seconds between two reads of a Lease that another run holds."""
+SETTLING: Final = 3.0
+"""Seconds to find out whether a request without an answer made the Lease ours, and to give it back."""
+SETTLING_TRIES: Final = 4
+"""How often to try that, if the Lease changes each time."""
 
 
 class Lease:
-    """One environment's Lease. `check` and `release` may be called from several threads, the rest from one."""
+    """One environment's Lease. `check`, `release` and `end` may be called from several threads, the rest from one.
 
-    def __init__(self, api: Api, namespace: str, id_: str) -> None:
+    Everything ends at `until`, a `time.monotonic()`, except giving the Lease back, which ends with the `api`.
+    """
+
+    def __init__(self, api: Api, namespace: str, id_: str, until: float = math.inf) -> None:
         self._api: Final = api
+        self._until: Final = until
         self._name: Final = f"bridge-{id_}"
         self._path: Final = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases/{quote(self._name)}"
         self.target: Final = f"Lease/{self._name} in namespace {namespace}"
         self.holder: Final = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
         self._lock: Final = threading.Lock()
         self._held: dict[str, Any] | None = None
+        # The Lease as the last update named it, until the outcome is known: if the run is interrupted, or the answer is
+        # lost, the update may still be carried out.
+        self._open: tuple[dict[str, Any] | None] | None = None
+        self._is_over = False
         self._renewed = 0.0
         self._due = 0.0
         self._waited = 0.0  # how many seconds `acquire` has taken so far
@@ -68,12 +80,12 @@ class Lease:
         self.found = self._as_found(lease)
         return True
 
-    def acquire(self, wait: float, until: float = math.inf) -> None:
+    def acquire(self, wait: float) -> None:
         """Become the holder, or stay it after `take`.
 
         Raises Unavailable with the holder's name if another run holds the Lease for `wait` seconds, counting the
-        seconds of all calls, or at `until`, a `time.monotonic()`. A holder that stays silent for its Lease's duration
-        counts as gone. We measure that time ourselves, from the last change that we saw, so no two clocks are compared.
+        seconds of all calls, or until the run's time is up. A holder that stays silent for its Lease's duration counts
+        as gone. We measure that time ourselves, from the last change that we saw, so no two clocks are compared.
         """
         if self._is_kept() or self.take():
             return
@@ -81,7 +93,7 @@ class Lease:
         end = began + max(0.0, wait - self._waited)
         try:
             with ProgressStep("waiting for another run to finish") as step:
-                self._wait(min(end, until), "--lock-wait" if end <= until else "--timeout", step)
+                self._wait(min(end, self._until), "--lock-wait" if end <= self._until else "--timeout", step)
         finally:
             self._waited += time.monotonic() - began
 
@@ -102,13 +114,13 @@ class Lease:
             time.sleep(min(PAUSE, max(0.01, end - now)))
 
     @contextmanager
-    def held(self, wait: float, until: float = math.inf) -> Iterator[None]:
-        """Hold the Lease during a `with` block; raise what `acquire` raises."""
-        self.acquire(wait, until)
+    def held(self, wait: float) -> Iterator[None]:
+        """Hold the Lease during a `with` block, once; raise what `acquire` raises."""
         try:
+            self.acquire(wait)
             yield
         finally:
-            self.release()
+            self.end()
 
     def version(self) -> str:
         """Return the Lease's current version, or "" if it does not exist. `take` goes by what was read here.
@@ -143,7 +155,7 @@ class Lease:
             if self._held is not None and time.monotonic() >= self._due:
                 self._renew(self._held)
             if self._held is None:
-                raise Unavailable(Problem(self.target, "this run lost it; another run may be writing", "run again"))
+                raise self._lost()
             return self._renewed + DURATION
 
     def _renew(self, held: dict[str, Any]) -> None:
@@ -163,17 +175,74 @@ class Lease:
 
     def release(self) -> None:
         """Let the next run start at once. If this fails, the Lease simply expires."""
-        if self._held is None:
+        held, asked = self._held, self._open
+        if held is None and asked is None:
             return
-        body = self._held | {"spec": {**(self._held.get("spec") or {}), "holderIdentity": ""}}
+        self._open = asked or (held,)  # before `_held` is cleared: an interrupt in between must not lose both
         self._held = None
         try:
-            left = self._api.request("update", self._path, target=self.target, body=json.dumps(body).encode())
-            self._left = _version(left)
+            if held is None or asked is not None or not self._free(held):
+                self._settle()
         except BridgeError:
-            return
+            self._open = None
+
+    def end(self) -> None:
+        """Release the Lease for good: no other thread can take it afterwards. One interrupt does not prevent this."""
+        self._is_over = True
+        try:
+            self.release()
+        finally:
+            self.release()  # has something to do only if the first one was interrupted
+
+    def _free(self, held: dict[str, Any]) -> bool:
+        """Give the Lease back; return False if it is no longer as it was read, or if that is unknown."""
+        try:
+            self._left = _version(self._clear(held))
+        except (ObjectConflict, LostAnswer):
+            return False
+        self._open = None
+        return True
+
+    def _settle(self) -> None:
+        """Give the Lease back if an update without an outcome made it ours; if it did not yet, see that it cannot.
+
+        While the Lease is as that update named it, the update may still be carried out. So it is then written as free,
+        in the same way: only one of the two can succeed.
+        """
+        until = time.monotonic() + SETTLING
+        for _ in range(SETTLING_TRIES):
+            if self._open is None:
+                return
+            (named,), now = self._open, self._get(until)
+            if _holder(now) != self.holder and _version(now) != _version(named):
+                break
+            try:
+                self._clear(now, until)
+                break
+            except (ObjectConflict, Invalid, LostAnswer):
+                continue
+        self._open = None
+
+    def _clear(self, lease: dict[str, Any] | None, until: float = math.inf) -> dict[str, Any]:
+        """Write the Lease without a holder, in any case in a new version."""
+        named = lease or self._body(None, acquired=True)
+        spec = {**(named.get("spec") or {}), "holderIdentity": ""}
+        if not _holder(lease):  # an update that changes nothing would leave the version as it is
+            spec["renewTime"] = _now()
+        body = json.dumps(named | {"spec": spec}).encode()
+        return self._api.request("update", self._path, target=self.target, body=body, until=until)
+
+    def _close(self, asked: tuple[dict[str, Any] | None]) -> bool:
+        """Note that an update has an outcome; return False if another thread has already dealt with it."""
+        if self._open is not asked:
+            return False
+        self._open = None
+        return True
 
     def _read(self, until: float = math.inf) -> dict[str, Any] | None:
+        return self._get(min(until, self._until))
+
+    def _get(self, until: float) -> dict[str, Any] | None:
         try:
             return self._api.request("get", self._path, target=self.target, until=until)
         except ObjectNotFound:
@@ -183,26 +252,42 @@ class Lease:
         """Write ourselves as the holder; return False if another run was faster. Wait only while that is useful."""
         body = json.dumps(self._body(lease, acquired=acquired)).encode()
         began = time.monotonic()
-        until = began + DURATION / 2
+        until = min(began + DURATION / 2, self._until)
+        asked = self._open = (lease,)
+        if self._is_over:  # after `_open` is set: `end` in another thread sees the one or we see the other
+            self._close(asked)
+            raise self._lost()
         try:
-            self._held = self._api.request("update", self._path, target=self.target, body=body, until=until)
+            written = self._api.request("update", self._path, target=self.target, body=body, until=until)
         except ObjectConflict:
+            self._close(asked)
             return False
         except Invalid:
+            self._close(asked)
             if lease is not None:
                 raise
             return False  # it was created since we read: a PUT must name its version now
         except LostAnswer as lost:
             now = self._read(until)
-            if _holder(now) != self.holder or _version(now) == _version(lease):
+            if now is None or _holder(now) != self.holder or _version(now) == _version(lease):
                 raise lost.settled from None
-            self._held = now
+            written = now
+        except BridgeError:
+            self._close(asked)
+            raise
+        self._held = written  # before `_open` is cleared: an interrupt in between must not lose both
+        if not self._close(asked):
+            self._held = None
+            raise self._lost()
         self._renewed, self._due = began, began + min(RENEWAL, DURATION * ENOUGH)
         return True
 
+    def _lost(self) -> Unavailable:
+        return Unavailable(Problem(self.target, "this run lost it; another run may be writing", "run again"))
+
     def _body(self, lease: dict[str, Any] | None, *, acquired: bool) -> dict[str, Any]:
         before = (lease or {}).get("spec") or {}
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = _now()
         spec = {
             "holderIdentity": self.holder,
             "leaseDurationSeconds": DURATION,
@@ -214,6 +299,10 @@ class Lease:
         if lease:  # with only the version, a Lease deleted in the meantime would be recreated
             metadata |= {"uid": lease["metadata"]["uid"], "resourceVersion": _version(lease)}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _version(lease: dict[str, Any] | None) -> str:

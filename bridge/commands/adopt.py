@@ -89,7 +89,7 @@ def _do(
     outcome = Outcome()
     report.record.touched += [outcome.written, outcome.begun]
     try:
-        with cluster.lease.held(run_.lock_wait, run_.deadline):
+        with cluster.lease.held(run_.lock_wait):
             _carry_out(found, cluster, remember, outcome)
     except ANYTHING as error:
         outcome.fail(error)

@@ -55,7 +55,8 @@ class Answer:
 class Failed(NamedTuple):
     """The lack of a complete answer. If `sent`, the whole request was sent and may have been carried out.
 
-    `untrusted` means that we do not trust the server's certificate; `refused` that the server refuses ours.
+    `untrusted` means that we do not trust the server's certificate; `refused` that the server refuses ours. If the
+    answer was `too_long`, the next one will be too.
     """
 
     what: str  # follows the server's name in a message
@@ -63,6 +64,12 @@ class Failed(NamedTuple):
     timed_out: bool = False
     untrusted: bool = False
     refused: bool = False
+    too_long: bool = False
+
+    @property
+    def lasts(self) -> bool:
+        """True if sending the request again would not help."""
+        return self.untrusted or self.refused or self.too_long
 
 
 class Transport:
@@ -132,6 +139,10 @@ class Transport:
             self._idle.append(connection)
         else:
             connection.close()
+
+
+class _TooLongError(ValueError):
+    """The answer is longer than the address allows."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -205,14 +216,14 @@ class _Connection(http.client.HTTPConnection):
         return None
 
     def read_answer(self) -> Answer:
-        """Read a whole answer; raise IncompleteRead if it ends early and ValueError if it is too long."""
+        """Read a whole answer; raise IncompleteRead if it ends early and _TooLongError if it is too long."""
         body = bytearray()
         with self.getresponse() as response:
             assert isinstance(response, Response)
             while piece := response.read(_PIECE):
                 body += piece
                 if len(body) > self._address.max_answer:
-                    raise ValueError
+                    raise _TooLongError
             if response.length:
                 raise http.client.IncompleteRead(b"")
             return Answer(response.status, response.head.fields, bytes(body))
@@ -225,6 +236,8 @@ def explain(error: Exception, *, sent: bool, limit: float) -> Failed:
     if isinstance(error, TimeoutError):
         # Whole seconds, so that all calls that end with the run give the same message.
         return Failed(f"did not answer within {limit:.{0 if limit >= 1 else 1}f} s", sent, timed_out=True)
+    if isinstance(error, _TooLongError):
+        return Failed("sent an answer that is too long", sent, too_long=True)
     if refusal := refused_certificate(error):
         return Failed(refusal, sent=False, refused=True)  # the server does not read what was sent
     return Failed(_network(error), sent)

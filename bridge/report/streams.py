@@ -23,6 +23,7 @@ class Sink(io.RawIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self.error: OSError | None = None
+        self.is_used = False  # whether anything was written
         self._descriptor = descriptor
 
     def writable(self) -> bool:
@@ -39,6 +40,7 @@ class Sink(io.RawIOBase):
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """Write what the system accepts at once, or drop everything."""
+        self.is_used = True
         if self.error is None:
             try:
                 return os.write(self._descriptor, data)

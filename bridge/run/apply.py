@@ -152,7 +152,7 @@ def sync_environment(
                 _release_and_tell(outcome.plan, cluster, run, outcome)
         finally:
             with outcome.failing():
-                cluster.lease.release()
+                cluster.lease.end()
         with outcome.failing():
             if then and outcome.is_in_order:
                 then(cluster)
@@ -245,7 +245,7 @@ def _take_turn(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run, outcome: 
         raise first
     if not _are_no_older(wanted):
         return False
-    cluster.lease.acquire(run.lock_wait, run.deadline)
+    cluster.lease.acquire(run.lock_wait)
     fresh = _read_again(plan, wanted, cluster, run)
     if fresh is None:
         cluster.lease.release()

@@ -98,7 +98,7 @@ class Fleet:
         if self._batch:
             self._batch.stop()
         held = [member.outcome.lease for member in self.under_way() if member.outcome.lease]
-        each(Lease.release, held, threads=len(held), deadline=time.monotonic() + RELEASE)
+        each(Lease.end, held, threads=len(held), deadline=time.monotonic() + RELEASE)
         self._sharing.close()
         self._lines.close()
 

@@ -85,7 +85,7 @@ def open_cluster(
         if check and not (looks and line.api.is_far):
             check()
             check = None
-        lease = Lease(line.last, namespace, id_)
+        lease = Lease(line.last, namespace, id_, run.deadline)
         yield Cluster(
             line.endpoint,
             line.api,

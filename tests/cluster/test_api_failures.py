@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bridge.cluster.api import Foreign, LostAnswer, Unreachable
+from bridge.cluster.api import Api, Foreign, LostAnswer, Unreachable
 from bridge.errors import BridgeError
 from bridge.http import transport
 from bridge.http.sockets import BoundedSocket
@@ -25,6 +25,7 @@ from tests.cluster.wire import (
     assert_clean,
     dribble,
     drop,
+    endpoint,
     half,
     hang,
     raw,
@@ -139,6 +140,23 @@ def test_write_without_clear_answer_names_its_object_until_it_is_settled(
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(("verb", "kind"), [("get", Foreign), ("patch", LostAnswer)])
+def test_answer_that_is_too_long_is_not_asked_for_again(verb: str, kind: type[BridgeError]) -> None:
+    with Wire(reply(200, b'{"a": "' + CANARY.encode() * 2**18)) as server:
+        connections = transport.Transport(transport.Address(server.url, None, max_answer=1 << 20))
+        client = Api(endpoint(server.url), deadline=time.monotonic() + 60, transport=connections)
+        with pytest.raises(kind) as caught:
+            client.request(verb, PATH, target=TARGET, body=None if verb == "get" else b"{}")
+        client.close()
+    error = caught.value
+    assert_clean(error, CANARY, TOKEN)
+    what = f"the API server at {server.url}{': ' if kind is Foreign else ' '}sent an answer that is too long"
+    assert what in str(error)
+    settled = error.settled if isinstance(error, LostAnswer) else error
+    assert (type(settled), settled.exit_status) == (Foreign, 1)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("verb", ["patch", "update", "delete"])
 @pytest.mark.parametrize(("step", "tries"), [(AWAY, 4), (drop, 4), (BROKEN, 1)])
 def test_dry_run_changes_nothing_so_it_is_retried(step: Step, tries: int, verb: str) -> None:
@@ -235,7 +253,7 @@ def test_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.Monk
         raw(b"HTTP/1.1 200 OK\r\n" + head + (b"\r\n" if b"chunked" in head else b"\r\n\r\n") + b"a" * 5000)
     ) as server:
         error = failure(server.url, "get")
-    assert str(error) == f"the API server at {server.url}: did not send a valid HTTP answer"
+    assert str(error) == f"the API server at {server.url}: sent an answer that is too long"
 
 
 def test_name_that_is_unknown_is_temporary() -> None:

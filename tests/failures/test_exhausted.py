@@ -37,6 +37,17 @@ import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))
 """
 
+NO_FILE_FOR_REPORT = """
+import sys
+class Short:
+    def find_spec(self, name, path, target=None):
+        if name == "bridge.report.talk":
+            sys.meta_path.remove(self)
+            raise OSError(24, "CANARY-bug")
+sys.meta_path.insert(0, Short())
+"""
+"""The module that reports an error cannot be opened, until the run gives up its spare files."""
+
 
 @pytest.fixture
 def run(offline_desk: Desk, third_party: Path) -> Run:
@@ -111,6 +122,13 @@ def test_run_without_enough_files_is_temporary_and_says_so(offline_desk: Desk, r
         assert "too many" in done.stderr.lower(), statuses[-1]
     assert statuses[-1][1] == 0
     assert len(statuses) > 1
+
+
+def test_report_of_run_without_enough_files_is_written_with_spare_ones(run: Run) -> None:
+    done = run(NO_FILE_FOR_REPORT, "plan", "nothing", "--output", "json")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (75, FILES)
+    report = json.loads(done.stdout)
+    assert (report["result"], report["errors"][0]["what"]) == ("failed", "too many open files")
 
 
 @pytest.mark.parametrize(

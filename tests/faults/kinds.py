@@ -26,11 +26,28 @@ class Ending(Enum):
     REFUSED = "a failure that stays"
     EITHER = "a failure of either kind"
     ENDED = "the end of a run by a signal"
+    UNREPORTED = "a report that cannot be written"
+
+
+class Machine(NamedTuple):
+    """What a machine does to the process that runs bridge."""
+
+    hook: str = ""
+    """Python that the process runs before bridge; it is formatted with the fault's `place`, `lasting` and `met`."""
+    places: tuple[int, ...] = ()
+    """The places where the fault may come, which the hook counts; empty if it comes at a call of the API server."""
+    can_last: bool = False
+    """Whether it may come once, or from then on."""
+    stdout: str = ""
+    stderr: str = ""
+    """The files that stdout and stderr go to."""
+    mount: str = ""
+    """A shell command that mounts something at `$disk`, where all that bridge writes to a disk would go."""
 
 
 class Fault(NamedTuple):
     """A fault of a connection (`on_connection`), of one exchange (`act`, which says if the connection stays open), of a
-    program (`script`), or of bridge's own process (`signal`)."""
+    program (`script`), of bridge's own process (`signal`), or of its machine (`machine`)."""
 
     name: str
     ending: Ending
@@ -39,12 +56,18 @@ class Fault(NamedTuple):
     script: str = ""
     signal: int = 0
     """What bridge's own process gets. The call is then carried out."""
+    machine: Machine | None = None
     is_early: bool = False
     """Whether it comes before the request's body is read."""
     is_slow: bool = False
     """Whether a run waits until its own time limit."""
     is_costly: bool = False
     """Whether it takes so much processor time that the table has it at fewer calls."""
+
+    @property
+    def can_last(self) -> bool:
+        """Whether it may come once, or from then on."""
+        return self.machine.can_last if self.machine else not self.signal
 
 
 def _half_line(exchange: Exchange) -> bool:
@@ -191,7 +214,8 @@ def _lengths(lengths: tuple[str, ...], exchange: Exchange) -> bool:
     return False
 
 
-def _struck(exchange: Exchange) -> bool:
+def struck(exchange: Exchange) -> bool:
+    """Let something happen outside of the exchange, and answer as usual."""
     exchange.strike()
     return exchange.send(exchange.real())
 
@@ -200,7 +224,7 @@ def _unknown_status(exchange: Exchange) -> bool:
     return exchange.send(Reply(999, [("Content-Type", "application/json")], json.dumps({"a": CANARY}).encode()))
 
 
-DONE, TEMPORARY, REFUSED, EITHER, ENDED = Ending
+DONE, TEMPORARY, REFUSED, EITHER, ENDED, UNREPORTED = Ending
 _JSON: Final = "application/json"
 _ODD: Final = (
     ("Retry-After", "99999999999999999999"),
@@ -272,9 +296,9 @@ OF_BOTO3: Final = tuple(one._replace(ending=EITHER) if one.name in _UNREADABLE e
 """The same for servers that boto3 talks to. It reads 100 headers at most, and no header that comes twice, and takes an
 interim answer other than 100, and half an answer, for the whole one. All of that is an error, never a value."""
 SIGNALS: Final = (
-    Fault("is interrupted (Ctrl-C, SIGINT)", ENDED, _struck, signal=signal.SIGINT),
-    Fault("is terminated (SIGTERM)", ENDED, _struck, signal=signal.SIGTERM),
-    Fault("loses its terminal (SIGHUP)", ENDED, _struck, signal=signal.SIGHUP),
-    Fault("is killed (SIGKILL)", ENDED, _struck, signal=signal.SIGKILL),
+    Fault("is interrupted (Ctrl-C, SIGINT)", ENDED, struck, signal=signal.SIGINT),
+    Fault("is terminated (SIGTERM)", ENDED, struck, signal=signal.SIGTERM),
+    Fault("loses its terminal (SIGHUP)", ENDED, struck, signal=signal.SIGHUP),
+    Fault("is killed (SIGKILL)", ENDED, struck, signal=signal.SIGKILL),
 )
 """Every signal, in the order of its table."""

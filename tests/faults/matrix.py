@@ -11,13 +11,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.faults.commands import COMMAND_NAMES
 from tests.faults.judge import findings, lateness
 from tests.faults.kinds import Fault
-from tests.faults.targets import NAMES, PROCESS, Servers, forms, values
+from tests.faults.targets import MACHINE, NAMES, PROCESS, Servers, forms, values
 from tests.faults.turns import Table, table
 from tests.thirdparty.install import install
 
-SHARDS: Final = {"API server": 24, "Vault": 6, "AWS": 4, PROCESS: 4}
+SHARDS: Final = {"API server": 24, "Vault": 6, "AWS": 4, PROCESS: 4, MACHINE: 4} | dict.fromkeys(COMMAND_NAMES, 6)
 """Into how many parts a target's turns are divided; 2 for all others."""
 COSTLY: Final = 6
 """A fault that costs much meets only every sixth call, from the first on."""
@@ -30,6 +31,7 @@ class Case(NamedTuple):
 
     fault: Fault
     call: int
+    """Or the place, if the fault's machine has places of its own."""
     lasting: bool
 
 
@@ -67,11 +69,18 @@ class Found(NamedTuple):
 def cases(faults: Sequence[Fault], calls: int, some: int = 0) -> Iterator[Case]:
     """Yield every case of a target whose clean run makes so many calls, or only some for each fault."""
     for fault in faults:
-        places = range(1, calls + 1, COSTLY if fault.is_costly else 1)
+        own = fault.machine.places if fault.machine else ()
+        places = own or range(1, calls + 1, COSTLY if fault.is_costly else 1)
         drawn = random.Random(fault.name)
-        for lasting in (False,) if fault.signal else (False, True):
+        for lasting in (False, True) if fault.can_last else (False,):
             chosen = sorted(drawn.sample(places, some)) if 0 < some < len(places) else places
             yield from (Case(fault, call, lasting) for call in chosen)
+
+
+def case_at(fault: Fault, part: float, calls: int, *, lasting: bool) -> Case:
+    """Return the case of a fault at a part (0 to 1) of all calls or places."""
+    places = (fault.machine.places if fault.machine else ()) or range(1, calls + 1)
+    return Case(fault, places[int(part * len(places))], lasting and fault.can_last)
 
 
 def shards(targets: Sequence[str] = NAMES, faults: Sequence[str] = (), some: int = 0) -> list[Shard]:
@@ -84,8 +93,10 @@ def run_case(made: Table, case: Case, asked: Sequence[str]) -> Found:
     """Run one case, and judge it."""
     turn = made.turn(case.fault, case.call, lasting=case.lasting)
     wrong = [*findings(turn), *lateness(turn)]
+    has_places = case.fault.machine and case.fault.machine.places
+    where = f"number {case.call}" if has_places else asked[case.call - 1]
     return Found(
-        *(made.target.name, case.fault.name, case.call, case.lasting, len(asked), asked[case.call - 1], turn.met > 0),
+        *(made.target.name, case.fault.name, case.call, case.lasting, len(asked), where, turn.met > 0),
         *(turn.faulted.status, turn.faulted.seconds, turn.faulted.seconds - turn.limit),
         tuple(dict.fromkeys(wrong)),
     )

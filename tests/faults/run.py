@@ -1,11 +1,11 @@
-"""What happens to a run when a server misbehaves?
+"""What happens to a run when a server, a program or the machine misbehaves?
 
     python tests/faults/run.py [--only TARGET]... [--fault NAME]... [--some N] [--processes N] [--write]
 
-Each turn lets one fault meet one call of a `bridge sync`, once or from then on, and judges what the run did: its exit
+Each turn lets one fault meet one call of a run, once or from then on, and judges what the run did: its exit
 status, its time, what it wrote and what it reported, and whether the next run repairs it. All servers are real ones, or
 the stand-ins of the tests. Several processes share the turns, each of which runs bridge many times. With `--write`, and
-without a finding, the page `bridge help faults` gets the statuses of the targets that were run.
+without a finding, the page `bridge help faults` gets the statuses of the targets and faults that were run.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def started() -> Iterator[Servers]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the turns, and print the findings as they come; 1 if there are any."""
-    parser = argparse.ArgumentParser(description="Let faults of servers meet every call of a run.")
+    parser = argparse.ArgumentParser(description="Let faults meet every call of a run.")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="TARGET", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--fault", action="append", metavar="NAME", help="only this fault, as the table names it")
     parser.add_argument("--some", type=int, default=0, metavar="N", help="N calls for each fault (default: all calls)")
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{len(found)} runs in {time.monotonic() - began:.0f} s: {len(wrong)} with findings, {missed} without their "
         f"fault; the longest took {late:.1f} s more than its time limit"
     )
-    if args.write and not (wrong or args.fault):
+    if args.write and not wrong:
         page.write(page.recorded(found, page.read()))
     return 1 if wrong else 0
 

@@ -6,12 +6,15 @@ import json
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.session import Session
 
+from tests.faults.commands import COMMAND_NAMES, OF_COMMANDS, Command, SyncAll, SyncWithRestart, Vault, of_vault
 from tests.faults.kinds import CANARY, OF_BOTO3, SERVERS, SIGNALS, Fault
+from tests.faults.machines import possible
 from tests.faults.programs import PROGRAMS, STATUSES, FaultyProgram
 from tests.faults.proxy import Dialect, FaultProxy, Forward, Reply, Request, Upstream
 from tests.providers.sops.folder import Folder
@@ -27,7 +30,8 @@ SERVER_NAMES: Final = ("API server", "Vault", "Scaleway", "AWS", "S3")
 """The columns of the table of servers."""
 PROGRAM: Final = "program"
 PROCESS: Final = "bridge"
-NAMES: Final = (*SERVER_NAMES, PROGRAM, PROCESS)
+MACHINE: Final = "machine"
+NAMES: Final = (*SERVER_NAMES, PROGRAM, PROCESS, MACHINE, *COMMAND_NAMES)
 _JSON: Final = ("Content-Type", "application/json")
 _REASONS: Final = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
 
@@ -57,6 +61,7 @@ class Target:
     environ: dict[str, str] = field(default_factory=dict)
     canaries: set[str] = field(default_factory=set)
     is_cluster: bool = False
+    command: Command = field(default_factory=Command)
 
 
 class Cluster:
@@ -164,6 +169,36 @@ def _api_server(stack: "ExitStack", servers: Servers, folder: Path, config: Path
 def _bridge(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
     """A good API server: it is bridge's own process that something happens to, when a call arrives."""
     return replace(_api_server(stack, servers, folder, config), name=PROCESS, faults=SIGNALS)
+
+
+def _machine(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
+    """A good API server: it is the machine that bridge runs on that does something."""
+    return replace(_api_server(stack, servers, folder, config), name=MACHINE, faults=possible())
+
+
+def _all(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
+    made = _api_server(stack, servers, folder, config)
+    return replace(made, name="sync --all", faults=OF_COMMANDS, command=SyncAll())
+
+
+def _restart(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
+    made = _api_server(stack, servers, folder, config)
+    return replace(made, name="sync --restart", faults=OF_COMMANDS, command=SyncWithRestart())
+
+
+def _writing(name: str, stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
+    """A command that writes to a good store before it writes to the cluster."""
+    made, store = _api_server(stack, servers, folder, config), Vault(servers, config.parent.name)
+    return replace(
+        made,
+        name=name,
+        faults=OF_COMMANDS,
+        put=lambda _: None,
+        environment=store.environment,
+        environ=store.environ,
+        canaries={servers.vault_token},
+        command=of_vault(name, store),
+    )
 
 
 def _vault(stack: "ExitStack", servers: Servers, folder: Path, config: Path) -> Target:
@@ -309,6 +344,11 @@ _MADE: Final = {
     "S3": _s3,
     PROGRAM: _program,
     PROCESS: _bridge,
+    MACHINE: _machine,
+    "sync --all": _all,
+    "sync --restart": _restart,
+    "set --sync": partial(_writing, "set --sync"),
+    "rollback": partial(_writing, "rollback"),
 }
 
 

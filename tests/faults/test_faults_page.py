@@ -29,7 +29,7 @@ def test_record_has_every_fault_of_every_target_with_statuses_that_it_may_have()
         for fault in page.FAULTS[name]:
             seen = cells[fault.name]
             assert seen["once"]
-            assert seen["lasting"] or fault.signal
+            assert bool(seen["lasting"]) == fault.can_last
             assert {*seen["once"], *seen["lasting"]} <= allowed_of(fault)
 
 
@@ -55,6 +55,14 @@ def test_targets_that_were_not_run_keep_their_record() -> None:
     assert after["Vault"] == before["Vault"]
     assert after["S3"]["statuses"][FAULT]["once"] == [1]
     assert list(after) == ["Vault", "S3"]
+
+
+def test_faults_that_were_not_run_keep_their_record() -> None:
+    first, second = SERVERS[0].name, SERVERS[1].name
+    before = page.recorded([found("S3", first, 75), found("S3", second, 75)])
+    after = page.recorded([found("S3", first, 1)], before)
+    assert after["S3"]["runs"] == 2
+    assert (after["S3"]["statuses"][first]["once"], after["S3"]["statuses"][second]["once"]) == ([1], [75])
 
 
 def test_page_of_help_has_all_tables() -> None:

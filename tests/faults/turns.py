@@ -8,14 +8,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 from unittest import mock
 
 from bridge.cli import main
-from tests.faults.kinds import Fault
+from tests.faults.commands import Command
+from tests.faults.kinds import Fault, Machine
+from tests.faults.machines import NEAR
 from tests.faults.proxy import FaultProxy
 from tests.faults.targets import Cluster, Servers, Target, target, values
 from tests.waiting import with_enough_time
@@ -39,7 +41,9 @@ kind: ConfigMap
 metadata: {{name: {name}}}
 data: {{ROUND: "{number}"}}
 """
-_NEAR: Final = "from bridge.http import ahead; ahead.FAR = 1e9; from bridge.start import run; run()"
+_START: Final = "\nfrom bridge.start import run; run()"
+_PLAN: Final = Command()
+_PLAN.words, _PLAN.flags = ("plan", "staging"), (*Command.flags, "--exit-code")
 _MERGE: Final = "application/merge-patch+json"
 
 Objects = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -85,8 +89,12 @@ class Table:
         self.target: Final = made
         self.cluster: Final = cluster
         self._config: Final = folder / "config"
+        self._disk: Final = folder / "disk"
+        """Where a run of its own process would write all its files, but for its report."""
+        self._disk.mkdir()
         self.turns = 0
         self._has_met = False
+        self._is_whole: Final = made.is_cluster and made.command.is_whole
         kubeconfig = self._config / "kubeconfig"
         cluster.own_kubeconfig(kubeconfig)
         self._address = cluster.url
@@ -121,14 +129,20 @@ class Table:
         before = self.objects()
         server = self.target.server
         server.apply(fault, call, lasting=lasting)
-        faulted = self._strike(fault.signal, limit) if fault and fault.signal else self._run(limit)
-        calls, met, was_followed = list(map(str, server.calls)), server.met, server.was_followed
+        seen = 0
+        if fault and fault.signal:
+            faulted = self._strike(fault.signal, limit)
+        elif fault and fault.machine:
+            faulted, seen = self._endure(fault.machine, call, limit, lasting=lasting)
+        else:
+            faulted = self._run(limit)
+        calls, met, was_followed = list(map(str, server.calls)), server.met + seen, server.was_followed
         self._has_met = met > 0
         server.end()
         after = self.objects()
         was_held = self._give_lease_back()
         repair = self._run(LIMIT) if faulted.status else None
-        again = None if faulted.status in {1, 75} else self._run(LIMIT, "plan", "--exit-code")
+        again = None if faulted.status in {1, 75} else self._run(LIMIT, _PLAN)
         canaries = {self.cluster.token} | self.target.canaries
         for number in (self.turns, self.turns - 1):
             canaries |= set(values(number).values())
@@ -138,16 +152,20 @@ class Table:
         )
 
     def objects(self) -> Objects:
-        """Return what is in the namespace, but for the state ConfigMap and what the cluster itself puts there."""
+        """Return what is in the namespace, but for the state ConfigMap and what the cluster itself puts there.
+
+        Add what else the command changes.
+        """
         found = {}
         for plural, kind in _PLURALS.items():
             items = self.cluster.ask("GET", f"/api/v1/namespaces/{self.cluster.namespace}/{plural}")["items"]
             found |= {f"{kind}/{one['metadata']['name']}": one for one in items}
-        return {
+        objects: Objects = {
             name: (one["metadata"]["resourceVersion"], one.get("data") or {})
             for name, one in found.items()
             if name not in {STATE, "ConfigMap/kube-root-ca.crt"}
         }
+        return {**objects, **self.target.command.see(self.cluster)}
 
     def events(self) -> str:
         """Return all Events of the namespace."""
@@ -157,8 +175,9 @@ class Table:
         """Store new values; let one object be new, one be gone, and one be changed by hand."""
         self.turns += 1
         self.target.put(values(self.turns))
+        self.target.command.begin(values(self.turns), self.cluster)
         names = {"settings": self.turns}
-        if self.target.is_cluster:
+        if self._is_whole:
             names[f"extra-{self.turns % 2}"] = self.turns
             path = f"/api/v1/namespaces/{self.cluster.namespace}/configmaps/settings?fieldManager=kubectl-edit"
             self.cluster.ask("PATCH", path, {"data": {"ROUND": "by hand"}}, _MERGE)
@@ -177,42 +196,80 @@ class Table:
             "Secret/app": {name: _encoded(value) for name, value in values(self.turns).items()},
             "ConfigMap/settings": {"ROUND": str(self.turns)},
         }
-        if self.target.is_cluster:
+        wanted |= self.target.command.want(values(self.turns))
+        if self._is_whole:
             wanted |= {
                 f"ConfigMap/extra-{self.turns % 2}": {"ROUND": str(self.turns)},
                 f"ConfigMap/extra-{(self.turns + 1) % 2}": None,
             }
         return wanted
 
-    def _arguments(self, limit: float, command: str, *flags: str) -> list[str]:
-        where = ["staging", "--config", str(self._config), "--output", "json", "--timeout", str(limit)]
-        return [command, *where, "--allow-shrink", "--prune", *flags]
+    def _arguments(self, limit: float, command: Command, *more: str) -> list[str]:
+        where = ["--config", str(self._config), "--output", "json", "--timeout", str(limit)]
+        return [*command.words, *command.flags, *where, *more]
 
-    def _run(self, limit: float, command: str = "sync", *flags: str) -> Outcome:
+    def _run(self, limit: float, command: Command | None = None) -> Outcome:
         out, err = io.StringIO(), io.StringIO()
+        chosen = command or self.target.command
+        chosen.ready(self.cluster)
+        given = io.TextIOWrapper(io.BytesIO(chosen.stdin.encode()))
         began = time.monotonic()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main(self._arguments(limit, command, *flags))
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch("sys.stdin", given),
+        ):
+            status = main(self._arguments(limit, chosen))
         if status > 128:  # the signal is meant for this process, not for one run in it
             raise SystemExit(status)
         return Outcome(status, out.getvalue(), err.getvalue(), time.monotonic() - began)
 
     def _strike(self, number: int, limit: float) -> Outcome:
-        """Run `sync` as a process of its own, which gets a signal when it meets its fault."""
+        """Run the command as a process of its own, which gets a signal when it meets its fault."""
+        return self._process(Machine(NEAR), NEAR, limit, lambda process: process.send_signal(number))
+
+    def _endure(self, machine: Machine, place: int, limit: float, *, lasting: bool) -> tuple[Outcome, int]:
+        """Run the command as a process of its own on a faulty machine; also return how often the fault was met."""
+        met = self._disk.with_name("met")
+        met.write_text("")
+
+        def strike(_: subprocess.Popen[str]) -> None:
+            with met.open("a") as file:
+                file.write("x")
+
+        hook, tells = machine.hook, "%(met)" in machine.hook
+        if "%(" in hook:
+            hook %= {"place": place, "lasting": lasting, "met": str(met)}
+        found = self._process(machine, hook, limit, strike, "--metrics", str(self._disk / "bridge.prom"))
+        return found, len(met.read_text()) if tells else 1
+
+    def _process(
+        self, machine: Machine, hook: str, limit: float, strike: Callable[[subprocess.Popen[str]], object], *flags: str
+    ) -> Outcome:
         assert isinstance(self.target.server, FaultProxy)
+        chosen = self.target.command
+        chosen.ready(self.cluster)
+        command = [sys.executable, "-c", hook + _START, *self._arguments(limit, chosen, *flags)]
+        if machine.mount:
+            command = ["unshare", "--mount", "sh", "-c", f'{machine.mount} && exec "$@"', "sh", *command]
+        own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONDONTWRITEBYTECODE": "1"}
+        own |= {"disk": str(self._disk), "config": str(self._config)}
+        own |= dict.fromkeys(("HOME", "TMPDIR"), str(self._disk))
         began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-c", _NEAR, *self._arguments(limit, "sync")],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.target.server.strike = lambda: process.send_signal(number)
-        out, err = process.communicate()
+        with contextlib.ExitStack() as stack:
+            out, err = (
+                stack.enter_context(Path(path).open("w")) if path else subprocess.PIPE
+                for path in (machine.stdout, machine.stderr)
+            )
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(
+                command, env=os.environ | own, cwd=self._disk, stdin=pipe, stdout=out, stderr=err, text=True
+            )
+            self.target.server.strike = lambda: strike(process)
+            said = process.communicate(chosen.stdin)
         self.target.server.strike = lambda: None
         status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        return Outcome(status, out, err, time.monotonic() - began)
+        return Outcome(status, said[0] or "", said[1] or "", time.monotonic() - began)
 
     def _give_lease_back(self) -> bool:
         """End the Lease of a run that could not, as the next one would wait for 20 s; return whether there was one."""

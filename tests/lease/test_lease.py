@@ -1,9 +1,12 @@
 """The Lease: asserted of the embedded cluster and of a real kube-apiserver."""
 
 import json
+import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,11 @@ from bridge.cluster.api import Api, Invalid, LostAnswer, ObjectConflict
 from bridge.cluster.connect import Search, connect
 from bridge.cluster.lease import Lease
 from bridge.errors import Problem, Unavailable
+from bridge.process import Terminated
 from tests.clock import Clock
 from tests.desk import Target
 
-Open = Callable[[], Lease]
+Open = Callable[..., Lease]
 
 
 @pytest.fixture
@@ -25,12 +29,12 @@ def lease_of(target: Target, tmp_path: Path) -> Iterator[Open]:
     """Open the Lease of the same environment as often as wanted, each time as another run."""
     apis: list[Api] = []
 
-    def open_it() -> Lease:
+    def open_it(until: float = math.inf) -> Lease:
         endpoint = connect(
             Search(Path(target.write_kubeconfig(tmp_path / "kubeconfig")), None, {}, pod=tmp_path / "nowhere")
         )
         apis.append(Api(endpoint, deadline=time.monotonic() + 120))
-        return Lease(apis[-1], target.namespace, "voice")
+        return Lease(apis[-1], target.namespace, "voice", until)
 
     yield open_it
     for api in apis:
@@ -78,8 +82,9 @@ def test_waits_of_one_run_count_together(lease_of: Open, target: Target, monkeyp
     for waits in (12, 8, 0):  # of the holder's 20 s, after which it would be gone
         began = clock.now
         overwrite(target, renewTime=f"2026-01-01T00:00:{waits:02}.000000Z")
+        monkeypatch.setattr(two, "_until", began + 12)
         with pytest.raises(Unavailable, match="another run is writing"):
-            two.acquire(20, began + 12)
+            two.acquire(20)
         assert clock.now - began == pytest.approx(waits)
     overwrite(target, holderIdentity="")
     two.acquire(20)  # without waiting
@@ -89,11 +94,11 @@ def test_waits_of_one_run_count_together(lease_of: Open, target: Target, monkeyp
 def test_wait_ends_with_time_limit_of_run(lease_of: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    one, two = lease_of(), lease_of()
-    one.acquire(0)
     began = clock.now
+    one, two = lease_of(), lease_of(began + 5)
+    one.acquire(0)
     with pytest.raises(Unavailable) as caught:
-        two.acquire(30, began + 5)
+        two.acquire(30)
     assert clock.now - began == pytest.approx(5)
     problem = caught.value.problems[0]
     assert problem.what == f"another run is writing: {one.holder} holds it"
@@ -574,3 +579,207 @@ def test_faster_run_is_not_named(lease_of: Open, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Unavailable) as caught:
         two.acquire(0)
     assert caught.value.problems[0].what == "another run is writing"
+
+
+class Interrupted:
+    """Interrupts the run at an update of its Lease, which the API server carries out `when`; counts all requests."""
+
+    def __init__(self, one: Lease, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+        self._request = one._api.request
+        self._when = when
+        self._left: Callable[[], object] | None = None
+        self._is_struck = False
+        self.requests = 0
+        monkeypatch.setattr(one._api, "request", self)
+
+    def __call__(self, verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        self.requests += 1
+        if verb == "update" and not self._is_struck:
+            self._is_struck = True
+            self._left = lambda: self._request(verb, *arguments, **named)
+            if self._when == "before the interrupt":
+                self._carry_out()
+            raise Terminated(signal.SIGTERM)
+        answer = self._request(verb, *arguments, **named)
+        if self._when == "after the next read":
+            self._carry_out()
+        return answer
+
+    def _carry_out(self) -> None:
+        left, self._left = self._left, None
+        if left:
+            left()
+
+    def deliver(self) -> None:
+        """Carry the update out after everything else, which the API server has to refuse."""
+        if self._left:
+            with pytest.raises((ObjectConflict, Invalid)):
+                self._left()
+
+
+WHENEVER = list(
+    product(("create", "take", "renew", "release"), ("before the interrupt", "after the next read", "at the very end"))
+)
+
+
+@pytest.mark.parametrize("interrupt", WHENEVER, ids=", ".join)
+def test_interrupted_run_gives_lease_back_whenever_its_update_is_carried_out(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch, interrupt: tuple[str, str]
+) -> None:
+    """Several requests may be needed, but no more than the tries that the module allows."""
+    update, when = interrupt
+    one, two = lease_of(), lease_of()
+    if update == "take":
+        two.acquire(0)
+        two.release()
+    if update in {"renew", "release"}:
+        one.acquire(0)
+    clock.now += module.RENEWAL
+    sent = Interrupted(one, monkeypatch, when)
+    with pytest.raises(Terminated):
+        {"renew": one.check, "release": one.end}.get(update, lambda: one.acquire(0))()
+    one.end()
+    assert sent.requests <= 2 + 2 * module.SETTLING_TRIES
+    sent.deliver()
+    assert spec(target)["holderIdentity"] == ""
+    two.acquire(0)
+    assert spec(target)["holderIdentity"] == two.holder
+
+
+@pytest.mark.parametrize("when", ["before the interrupt", "at the very end"])
+def test_interrupt_within_block_that_holds_lease_gives_it_back(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    one = lease_of()
+    sent = Interrupted(one, monkeypatch, when)
+    with pytest.raises(Terminated), one.held(0):
+        pytest.fail("it was interrupted before")
+    sent.deliver()
+    assert spec(target)["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("update", ["create", "renew"])
+def test_interrupted_run_leaves_lease_of_another_run_alone(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch, update: str
+) -> None:
+    one, two = lease_of(), lease_of()
+    if update == "renew":
+        one.acquire(0)
+        clock.now += module.RENEWAL
+    sent = Interrupted(one, monkeypatch, "at the very end")
+    with pytest.raises(Terminated):
+        one.acquire(0) if update == "create" else one.check()
+    clock.now += module.DURATION
+    two.acquire(60)
+    before = target.client.request("GET", path(target)).body
+    one.end()
+    sent.deliver()
+    assert target.client.request("GET", path(target)).body == before
+
+
+def test_take_whose_answer_was_lost_is_given_back(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is lost, and so is that of the read that would tell whose Lease it is."""
+    one = lease_of()
+    one.version()
+    request, failing = one._api.request, ["update", "get"]
+
+    def lose(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        answer = request(verb, *arguments, **named)
+        if verb in failing:
+            failing.remove(verb)
+            raise LostAnswer(Problem("x", "no answer")) if verb == "update" else Unavailable(Problem("x", "no answer"))
+        return answer
+
+    monkeypatch.setattr(one._api, "request", lose)
+    with pytest.raises(Unavailable, match="no answer"):
+        one.take()
+    assert spec(target)["holderIdentity"] == one.holder
+    one.end()
+    assert spec(target)["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("changed", ["labelled", "lost"])
+def test_lease_is_given_back_whatever_happens_to_first_request(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    one = lease_of()
+    one.acquire(0)
+    if changed == "labelled":
+        body = target.client.request("GET", path(target)).body
+        body["metadata"]["labels"] = {"team": "voice"}
+        assert target.client.request("PUT", path(target), body).status == 200
+    request, failing = one._api.request, ["update"] * (changed == "lost")
+
+    def lose(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        if verb in failing:
+            failing.remove(verb)
+            raise LostAnswer(Problem("x", "no answer"))
+        return request(verb, *arguments, **named)
+
+    monkeypatch.setattr(one._api, "request", lose)
+    one.end()
+    assert spec(target)["holderIdentity"] == ""
+
+
+def test_giving_back_of_lease_in_doubt_takes_three_seconds_at_most(
+    lease_of: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of()
+    sent = Interrupted(one, monkeypatch, "at the very end")
+    with pytest.raises(Terminated):
+        one.acquire(0)
+    ends: list[float] = []
+
+    def refuse(_verb: str, *_: Any, until: float, **__: Any) -> dict[str, Any]:
+        ends.append(until)
+        raise Unavailable(Problem("x", "no answer"))
+
+    monkeypatch.setattr(one._api, "request", refuse)
+    one.end()
+    assert ends == [clock.now + module.SETTLING]
+    assert sent.requests == 2
+
+
+def test_run_whose_time_is_up_takes_and_renews_nothing_and_still_gives_lease_back(
+    lease_of: Open, target: Target, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = lease_of(clock.now + 1)
+    ends: list[tuple[str, float]] = []
+    request = one._api.request
+
+    def note(verb: str, *arguments: Any, until: float = math.inf, **named: Any) -> dict[str, Any]:
+        ends.append((verb, until))
+        return request(verb, *arguments, until=until, **named)
+
+    monkeypatch.setattr(one._api, "request", note)
+    until = clock.now + 1
+    one.version()
+    assert one.take()
+    one.release()
+    assert ends == [("get", until), ("update", until), ("update", math.inf)]
+    assert spec(target)["holderIdentity"] == ""
+
+
+def test_thread_that_still_takes_lease_after_end_does_not_get_it(
+    lease_of: Open, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = lease_of(), lease_of()
+    one.version()
+    request = one._api.request
+
+    def late(verb: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        answer = request(verb, *arguments, **named)
+        if verb == "update":
+            monkeypatch.setattr(one._api, "request", request)
+            one.end()  # in the main thread, while this one waits for its answer
+        return answer
+
+    monkeypatch.setattr(one._api, "request", late)
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.take()
+    with pytest.raises(Unavailable, match="this run lost it"):
+        one.acquire(0)
+    assert spec(target)["holderIdentity"] == ""
+    two.acquire(0)

@@ -130,6 +130,8 @@ class SecretManager:
             return ProviderError(message, hint="add its CA to the system's CAs, or set SSL_CERT_FILE")
         if failed.refused:
             return ProviderError(message, hint="check SCW_API_URL and HTTPS_PROXY: the API needs no client certificate")
+        if failed.too_long:
+            return ProviderError(message, hint="check SCW_API_URL and HTTPS_PROXY")
         return Unavailable(message)
 
 

@@ -250,9 +250,13 @@ def _reply(response: requests.Response) -> Outcome:
         content += piece
         if len(content) > LIMIT:
             return ProviderError(f"the answer is longer than {LIMIT // 2**20} MiB")
+    parsed = _object(bytes(content))
+    is_cut_off = content.startswith(b"{") and not content.rstrip().endswith(b"}")
+    if parsed is None and is_cut_off and response.status_code == requests.codes.ok:
+        return Unavailable("the answer is incomplete", hint="check the network and the proxies on the way")
     return Reply(
         response.status_code,
-        _object(bytes(content)),
+        parsed,
         answers.seconds(response.headers.get("Retry-After"), response.headers.get("Date")),
         _place(response.headers.get("Location", "")),
     )

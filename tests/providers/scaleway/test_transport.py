@@ -55,10 +55,6 @@ def test_no_time_is_left(reader: Reader) -> None:
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nff\r\nCANARY", "dropped the connection"),
         (b"CANARY\r\n\r\n", "did not send a valid HTTP answer"),
         (b"HTTP/1.1 200 " + b"x" * 2_000_000, "did not send a valid HTTP answer"),
-        (
-            HEAD + f"Content-Length: {LIMIT + 1}\r\n\r\n".encode() + b" " * (LIMIT + 1),
-            "did not send a valid HTTP answer",
-        ),
     ],
 )
 def test_truncated_or_invalid_answer_is_refused(reader: Reader, content: bytes, what: str) -> None:
@@ -66,6 +62,18 @@ def test_truncated_or_invalid_answer_is_refused(reader: Reader, content: bytes, 
         reader.environ["SCW_API_URL"] = server.url
         failure = reader.failure(known=True)
     assert (failure.kind, failure.what) == (Unavailable, f"the API at {server.url} {what}")
+
+
+def test_answer_that_is_too_long_is_not_temporary(reader: Reader) -> None:
+    content = HEAD + f"Content-Length: {LIMIT + 1}\r\n\r\n".encode() + b" " * (LIMIT + 1)
+    with Listener(saying(content)) as server:
+        reader.environ["SCW_API_URL"] = server.url
+        failure = reader.failure(known=True)
+    assert (failure.kind, failure.what, failure.hint) == (
+        ProviderError,
+        f"the API at {server.url} sent an answer that is too long",
+        "check SCW_API_URL and HTTPS_PROXY",
+    )
 
 
 def test_refused_connection_is_reported(reader: Reader) -> None:

@@ -119,7 +119,6 @@ def test_adapter_itself_refuses_what_library_would_resolve(fake: Wire, fake_desk
             "failed: the server at this address is not Vault",
         ),
         (Answer(200, {"data": "CANARY"}), ProviderError, "failed: the server at this address is not Vault"),
-        (Answer(200, b'{"data": "CANARY'), ProviderError, "failed: the server at this address is not Vault"),
         (
             Answer(200, b'{"a": "\\ud800CANARY"}'),
             ProviderError,
@@ -127,7 +126,7 @@ def test_adapter_itself_refuses_what_library_would_resolve(fake: Wire, fake_desk
         ),
         (Answer(200, b'{"a": NaN}'), ProviderError, "failed: the server at this address is not Vault"),
         (
-            Answer(200, b'{"a":' + b"[" * 100_000),
+            Answer(200, b'{"a":' + b"[" * 100_000 + b"}"),
             ProviderError,
             "failed: the server at this address is not Vault",
         ),
@@ -388,6 +387,11 @@ def test_answer_without_end_is_not_kept(fake: Wire, fake_desk: Desk, monkeypatch
     monkeypatch.setattr("bridge_providers.vault.client.LIMIT", 2**20)
     fake.answer = lambda _: document({"A": "CANARY" * 2**18})
     assert fake_desk.refusal(ProviderError) == "the answer is longer than 1 MiB"
+
+
+def test_half_answer_is_temporary(fake: Wire, fake_desk: Desk) -> None:
+    fake.answer = lambda _: Answer(200, b'{"data": "CANARY')
+    assert fake_desk.refusal(Unavailable) == "the answer is incomplete"
 
 
 # The environment
