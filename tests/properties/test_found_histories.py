@@ -1,4 +1,4 @@
-"""Histories that a property found once, in the form to which hypothesis shrank them or shorter."""
+"""Histories that a property found once, as hypothesis shrank them or shorter, and some that chance seldom meets."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import pytest
 from tests.properties.configuration import Configuration, Id, Manifest, Source, Var, text
 from tests.properties.conftest import NewDesk, NewTarget
 from tests.properties.histories import play
-from tests.properties.others import Move, edit, kubectl_apply
+from tests.properties.others import Move, apply_over, edit, edit_and_back, kubectl_apply
 from tests.properties.strategies import Round
 
 CONFIG: Final = Id("ConfigMap", "a")
@@ -44,6 +44,30 @@ FOUND: Final = {
 }
 
 
-@pytest.mark.parametrize("name", FOUND)
+ONE: Final = configuration(CONFIG, Var("P1"), "1")
+OTHER: Final = configuration(Id("ConfigMap", "e"), Var("P1"), "1")
+BARE: Final = Configuration(
+    ((Manifest(Id("Secret", "a"), {"A": (Var("S1"),)}, "kubernetes.io/basic-auth"),),),
+    (Source("plain", "values.json", {"S1": text("CANARY-1")}),),
+)
+SELDOM: Final = {
+    "key that another applier took over": (
+        Round(ONE),
+        Round(ONE, (Move("apply over", CONFIG, apply_over("flux", changed=True)),)),
+    ),
+    "key that another applier has too": (
+        Round(ONE),
+        Round(ONE, (Move("apply over", CONFIG, apply_over("flux", changed=False)),)),
+    ),
+    "key that was edited and edited back": (Round(ONE), Round(ONE, (Move("edit and back", CONFIG, edit_and_back),))),
+    "object that left the templates, but another manager wrote to it": (
+        Round(ONE),
+        Round(OTHER, (Move("edit and back", CONFIG, edit_and_back),), ("--prune", "--allow-shrink")),
+    ),
+    "Secret without a key that its type requires": (Round(BARE),),
+}
+
+
+@pytest.mark.parametrize("name", [*FOUND, *SELDOM])
 def test_laws_hold_in_history_that_was_found(new_desk: NewDesk, embedded_namespace: NewTarget, name: str) -> None:
-    play(new_desk(embedded_namespace()), FOUND[name])
+    play(new_desk(embedded_namespace()), {**FOUND, **SELDOM}[name])
