@@ -141,7 +141,8 @@ class Api:
 
     def server_time(self) -> datetime | None:
         """Return the server's own time from its latest answer, to the second, or None if no answer had it."""
-        return max(filter(None, map(http_date, self._dates)), default=None)
+        dates = self._dates.copy()  # in one step: other threads add to it meanwhile
+        return max(filter(None, map(http_date, dates)), default=None)
 
     def until(self, deadline: float) -> "Api":
         """Return an Api with another deadline, on the same connections: it ends with this one's, so do not close it."""

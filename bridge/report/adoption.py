@@ -45,7 +45,8 @@ def adoption_data(
 
 def outcome_of(data: dict[str, Any], written: Iterable[ObjectId], begun: Iterable[ObjectId]) -> None:
     """Record in the data which objects were taken over, or may have been (`begun`)."""
-    done, perhaps = {str(id_) for id_ in written}, {str(id_) for id_ in begun}
+    # Copies, made in one step: a write that outlived the run's time limit may still end in its thread.
+    done, perhaps = ({str(id_) for id_ in tuple(ids)} for ids in (written, begun))
     for entry in data["objects"]:
         name = f"{entry['kind']}/{entry['name']}"
         entry["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"

@@ -48,7 +48,8 @@ def outcome_data(
     error: BridgeError | None = None,
 ) -> dict[str, Any]:
     """Add the outcome to a plan's data: each object is written, not written, or perhaps written (`begun`)."""
-    done, perhaps = {str(id_) for id_ in written}, {str(id_) for id_ in begun}
+    # Copies, made in one step: a write that outlived the run's time limit may still end in its thread.
+    done, perhaps = ({str(id_) for id_ in tuple(ids)} for ids in (written, begun))
     for entry in data["objects"]:
         name = f"{entry['kind']}/{entry['name']}"
         entry["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"

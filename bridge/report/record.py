@@ -53,7 +53,8 @@ class Record:
     def changed(self) -> list[str]:
         """The names of everything that the run has written, or may have written."""
         groups = (self.written, self.begun, *self.touched)
-        return list(dict.fromkeys(str(name) for names in groups for name in names))
+        # Copies, made in one step: a write that outlived the run's time limit may still end in its thread.
+        return list(dict.fromkeys(str(name) for names in groups for name in tuple(names)))
 
     @property
     def seconds(self) -> float:

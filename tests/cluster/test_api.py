@@ -13,6 +13,7 @@ import pytest
 from bridge import __version__
 from bridge.cluster.api import Api, Forbidden, LostAnswer
 from bridge.errors import ConfigError
+from bridge.http.response import http_date
 from tests.cluster.wire import FINE, LISTED, PATH, SECRET, TARGET, TOKEN, Step, Wire, api, drop, endpoint, raw, reply
 
 
@@ -205,3 +206,19 @@ def test_servers_time_is_latest_that_good_answer_told() -> None:
             with suppress(Forbidden):
                 client.request("get", PATH, target=TARGET)
         assert client.server_time() == datetime(2026, 11, 25, 10, 0, 20, tzinfo=UTC)
+
+
+def test_servers_time_can_be_asked_while_other_threads_get_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments of a fleet share an Api."""
+    dates = ("Wed, 25 Nov 2026 10:00:20 GMT", "Wed, 25 Nov 2026 10:00:10 GMT")
+    steps = [reply(200, SECRET, {"Date": date}) for date in dates]
+    with Wire(*steps) as wire, closing(api(wire.url)) as client:
+        client.request("get", PATH, target=TARGET)
+
+        def meanwhile(date: str) -> datetime | None:
+            client.request("get", PATH, target=TARGET)
+            return http_date(date)
+
+        monkeypatch.setattr("bridge.cluster.api.http_date", meanwhile)
+        assert client.server_time() == datetime(2026, 11, 25, 10, 0, 20, tzinfo=UTC)
+    assert len(wire.requests) == 2
