@@ -53,7 +53,8 @@ def test_new_figures_replace_old_ones_and_nothing_else() -> None:
 
 def test_readme_compares_with_external_secrets_as_page_does() -> None:
     rows = Page("figures", Page("page", page.PAGE.read_text()).marked("figures").text).rows
-    (row,) = [row for row in rows if row[0].startswith("first write of 200 Secrets")]
+    how = "10 at once, its caches off"
+    (row,) = [row for row in rows if row[0].startswith("first write of 200 Secrets") and how in row[0]]
     ours, theirs = re.findall(r"Vault requests: (\d+) against (\d+)", row[0])[0]
     claim = (
         f"For a first write of 200 Secrets from one path in Vault, bridge needs {row[1].split()[0]} of the time of"
@@ -61,4 +62,3 @@ def test_readme_compares_with_external_secrets_as_page_does() -> None:
         " (10 Secrets at once, its caches off)."
     )
     assert claim in " ".join(README.text.split())
-    assert "10 at once, its caches off" in row[0]
