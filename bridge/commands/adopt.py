@@ -16,9 +16,9 @@ from bridge.plan.adoption import Adoption, adoptions, next_change, refusals, rem
 from bridge.plan.build import lost
 from bridge.plan.model import Plan
 from bridge.report import streams
-from bridge.report.adoption import adoption_data, adoption_text, outcome_of, result_text
+from bridge.report.adoption import adoption_data, adoption_text, result_text
 from bridge.report.cluster import namespace_in
-from bridge.report.data import problems
+from bridge.report.data import mark_written, problems
 from bridge.report.output import printable_data, show, write_json, write_text
 from bridge.report.own_flags import with_flags
 from bridge.report.record import Record
@@ -169,7 +169,7 @@ class _Report:
 
     def end(self, result: str, outcome: Outcome, errors: Sequence[Problem] = ()) -> None:
         """Write the outcome."""
-        outcome_of(self._data, outcome.written, outcome.begun)
+        mark_written(self._data, outcome.written, outcome.begun)
         if self._json:
             findings = {"warnings": problems(self._warned), "errors": problems(errors)}
             write_json(self.record, self._data | {"result": result} | findings)

@@ -181,7 +181,7 @@ class _Logbook:
         elif member.plan:
             data = plan_data(member.plan, show_config=getattr(self._args, "show_config", False))
             done = member.outcome
-            data = outcome_data(data, result, tuple(done.written), tuple(done.begun), error)
+            data = outcome_data(data, result, done.written, done.begun, error)
             data["objects"] = [one for one in data["objects"] if is_shown(one)]
             data = with_workloads(data, member.restart)
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from bridge.objects import LAST_APPLIED, Field, Manager, ObjectId
+from bridge.objects import LAST_APPLIED, Field, Manager
 from bridge.plan.adoption import Adoption
 from bridge.plan.controllers import release
 from bridge.plan.model import Change, Plan, What
@@ -41,15 +41,6 @@ def adoption_data(
         ],
         "next": next_,
     }
-
-
-def outcome_of(data: dict[str, Any], written: Iterable[ObjectId], begun: Iterable[ObjectId]) -> None:
-    """Record in the data which objects were taken over, or may have been (`begun`)."""
-    # Copies, made in one step: a write that outlived the run's time limit may still end in its thread.
-    done, perhaps = ({str(id_) for id_ in tuple(ids)} for ids in (written, begun))
-    for entry in data["objects"]:
-        name = f"{entry['kind']}/{entry['name']}"
-        entry["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
 
 
 def _object(adoption: Adoption, change: Change) -> dict[str, Any]:

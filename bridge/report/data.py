@@ -47,13 +47,18 @@ def outcome_data(
     begun: Iterable[ObjectId] = (),
     error: BridgeError | None = None,
 ) -> dict[str, Any]:
-    """Add the outcome to a plan's data: each object is written, not written, or perhaps written (`begun`)."""
+    """Add the outcome to a plan's data, with what became of each object."""
+    mark_written(data, written, begun)
+    return {**data, "result": result, "errors": [*problems(error.problems if error else ()), *data["errors"]]}
+
+
+def mark_written(data: dict[str, Any], written: Iterable[ObjectId], begun: Iterable[ObjectId]) -> None:
+    """Record in the data which objects are written, not written, or perhaps written (`begun`)."""
     # Copies, made in one step: a write that outlived the run's time limit may still end in its thread.
     done, perhaps = ({str(id_) for id_ in tuple(ids)} for ids in (written, begun))
     for entry in data["objects"]:
         name = f"{entry['kind']}/{entry['name']}"
         entry["written"] = "yes" if name in done else "perhaps" if name in perhaps else "no"
-    return {**data, "result": result, "errors": [*problems(error.problems if error else ()), *data["errors"]]}
 
 
 def is_shown(entry: dict[str, Any]) -> bool:

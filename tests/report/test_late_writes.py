@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.objects import ObjectId
-from bridge.report.adoption import outcome_of
-from bridge.report.data import outcome_data
+from bridge.report.data import mark_written, outcome_data
 from bridge.report.record import Record
 
 ONE, TWO = ObjectId("Secret", "one"), ObjectId("Secret", "two")
@@ -19,7 +18,7 @@ def of_sync(begun: set[ObjectId]) -> None:
 
 
 def of_adoption(begun: set[ObjectId]) -> None:
-    outcome_of(OBJECTS, (), begun)
+    mark_written(OBJECTS, (), begun)
 
 
 def of_record(begun: set[ObjectId]) -> None:
