@@ -211,7 +211,8 @@ def test_vault_loads_hvac_while_run_connects_and_not_before() -> None:
 
 
 def test_connecting_threads_do_not_wait_long_for_main_thread() -> None:
-    code = "import sys; from bridge import cli; cli.main = lambda: print(sys.getswitchinterval()) or 0; cli.run()"
+    main = "lambda: print(sys.getswitchinterval(), flush=True) or 0"
+    code = f"import sys; from bridge import cli; cli.main = {main}; cli.run()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert float(done.stdout) < 0.001
 
