@@ -8,7 +8,9 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from bridge.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from subprocess import Popen

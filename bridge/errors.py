@@ -2,7 +2,9 @@
 
 import errno
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
+
+from bridge.named_tuple import NamedTuple
 
 BUG: Final = 3
 """The exit status after a bug in bridge."""

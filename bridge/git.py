@@ -30,7 +30,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final
+
+from bridge.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from subprocess import Popen

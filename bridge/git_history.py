@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, NamedTuple, TypeAlias, TypeVar
+from typing import IO, Final, TypeAlias, TypeVar
 
 from bridge.git import Git, GitError, GitLate, end, kill, work_tree
+from bridge.named_tuple import NamedTuple
 
 SHORT: Final = 10
 """How many characters of a commit's id are shown."""

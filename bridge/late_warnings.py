@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 
 
 class Collected(NamedTuple):

@@ -3,8 +3,9 @@
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"

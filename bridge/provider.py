@@ -9,11 +9,12 @@ the reference in front of every error.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from bridge.errors import Problem, Refusal
 from bridge.errors import Unavailable as _Unavailable
 from bridge.exact_json import DuplicateKeyError, JsonError, Node, dump_json, parse_json
+from bridge.named_tuple import NamedTuple
 from bridge.secret import Kind, SecretValue
 
 __all__ = [

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote
 
 from bridge.errors import BridgeError, Problem, Refusal, Unavailable
+from bridge.named_tuple import NamedTuple
 
 _MANAGER: Final = (
     r'conflict with "([^"\\\x00-\x1f\x7f]{1,128})"'

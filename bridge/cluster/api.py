@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from bridge import __version__
@@ -33,6 +33,7 @@ from bridge.errors import BridgeError, Problem
 from bridge.http.ahead import Ahead
 from bridge.http.response import http_date
 from bridge.http.transport import Answer, Failed, Request, Transport
+from bridge.named_tuple import NamedTuple
 
 __all__ = [
     "Api",

@@ -8,13 +8,14 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from bridge.cluster.kubeconfig import Selection, select
 from bridge.cluster.kubeconfig_server import server_url
 from bridge.config.environment_fields import ClusterFlags
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.http.servers import same_server
+from bridge.named_tuple import NamedTuple
 from bridge.trust import refused_kubeconfig, refused_server
 
 ACCOUNT: Final = "the pod's service account"

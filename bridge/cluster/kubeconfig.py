@@ -5,7 +5,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import yaml
 
@@ -13,6 +13,7 @@ from bridge.config.textfile import read_bounded
 from bridge.config.yaml_core_schema import TAG, UNFIT, CoreLoader
 from bridge.config.yamlfile import beyond_bounds
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.trust import find, refused_program
 
 MOST: Final = 2**20

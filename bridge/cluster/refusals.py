@@ -5,7 +5,7 @@ extract from it.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.cluster.answers import (
     ApiError,
@@ -22,6 +22,7 @@ from bridge.cluster.answers import (
     unreachable,
 )
 from bridge.errors import BridgeError, Problem
+from bridge.named_tuple import NamedTuple
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,250}[A-Za-z0-9])?"
 _USER: Final = r'\bUser "([A-Za-z0-9:._@/+=-]{1,256})"'

@@ -7,9 +7,10 @@ this package reads.
 
 import binascii
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bridge.cluster.answers import ApiRequest, Resource
+from bridge.named_tuple import NamedTuple
 
 DEPTH: Final = 32
 """The maximum depth of managedFields; a Secret's have four levels."""

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, ObjectConflict, ObjectNotFound
 from bridge.cluster.objects import APPLY, PLURALS, parse
 from bridge.kustomize.objects import SECTIONS, BuiltObject
 from bridge.kustomize.three_way_merge import Applied, Effect, client_side, endangers
+from bridge.named_tuple import NamedTuple
 from bridge.objects import LAST_APPLIED, ObjectId
 from bridge.secret import SecretValue
 

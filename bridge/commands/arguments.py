@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bridge.config.environment import (
     DRAFT,
@@ -17,6 +17,7 @@ from bridge.config.environment import (
 )
 from bridge.config.folder import config_folder
 from bridge.errors import ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.report.record import Record
 
 if TYPE_CHECKING:

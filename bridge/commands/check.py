@@ -7,13 +7,14 @@ sources are. `--files` needs no environment.
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal, combine
+from bridge.named_tuple import NamedTuple
 from bridge.objects import JSON_KEYS, Desired, Entry, Layer
 from bridge.plan.limits import lacking_keys, malformed_json, malformed_values
 from bridge.provider import Context

@@ -1,11 +1,12 @@
 """`bridge check --age`: how old the values in the sources are, for a pipeline that runs on a schedule."""
 
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bridge.config.durations import in_short
 from bridge.config.environment import Environment
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.plan.ages import ValueAge, complaints, overdue_problems, unknown_problems, worst
 from bridge.plan.change_times import FORMAT
 from bridge.plan.measure_ages import ages

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bridge.commands.overlay import left_in_plaintext, only_aimed, usual_overlay
 from bridge.config.environment import Environment
@@ -14,6 +14,7 @@ from bridge.kustomize.overlap import Finding, Owned, overwriting
 from bridge.kustomize.patches import kept_for_references, paste, removal_patches
 from bridge.kustomize.read import Names, load_kustomization, load_names
 from bridge.kustomize.unfinished import loose_ends
+from bridge.named_tuple import NamedTuple
 from bridge.plan.workloads import SPECS
 from bridge.report.guard import guard_data
 from bridge.run.inputs import Run

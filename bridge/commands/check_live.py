@@ -1,7 +1,6 @@
 """`bridge check --live`: read the sources and the cluster, without writing anything."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from bridge.cluster.api import Api
 from bridge.cluster.trial import Today, rehearse, written
@@ -10,6 +9,7 @@ from bridge.config.environment import Environment
 from bridge.errors import BridgeError, Problem
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import CURE, Finding, Verdict, shared
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.controllers import may_interfere

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bridge.commands.arguments import environment_of, folder_of, run_of
 from bridge.config.environment import Environment
@@ -13,6 +13,7 @@ from bridge.deploy.packing import pack
 from bridge.deploy.render import AGE, Deployment, names_of, render
 from bridge.draft.write_files import WrittenFile, create_all
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context
 from bridge.report.data import SCHEMA, problems
 from bridge.report.output import write_json, write_lines

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bridge.cluster.api import Api, ObjectNotFound
 from bridge.cluster.choice import Search
@@ -19,6 +19,7 @@ from bridge.cluster.waves import on_each
 from bridge.config.environment import ClusterChoice, Environment
 from bridge.config.template import TemplateObject
 from bridge.errors import BridgeError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.report.doctor import DoctorReport
 from bridge.run.inputs import Run
 from bridge.shell import command as pasteable

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge import __version__
 from bridge.bounded import TooMuch
 from bridge.cluster import plugin_process
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.report.doctor import DoctorReport
 from bridge.trust import refused_program
 

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.exec_objects import LazyCluster, ObjectSearch
@@ -13,6 +13,7 @@ from bridge.commands.exec_workload import built_pod, choose_container, live_pod,
 from bridge.errors import Problem, Refusal, combine
 from bridge.kustomize.objects import load_build
 from bridge.kustomize.overlap import here
+from bridge.named_tuple import NamedTuple
 from bridge.plan.container_env import PodContext, container_environment, container_uses
 from bridge.report.record import Record
 from bridge.run.inputs import gather_objects, sound_files

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from subprocess import DEVNULL, Popen
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge import progress
 from bridge.commands.exec_start import not_started, reason_of
 from bridge.commands.exec_terminal import STDIN, Terminal
 from bridge.errors import Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.process import DESCRIPTORS, descriptor, usual_core
 from bridge.scan.masking import Masker
 

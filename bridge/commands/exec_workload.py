@@ -1,7 +1,7 @@
 """Finds the workload that `bridge exec --as` names, and its container."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
 
 from bridge.cluster.api import Api, ObjectNotFound
@@ -9,6 +9,7 @@ from bridge.config.names import suggestion
 from bridge.config.problems import Findings
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.kustomize.objects import BuiltObject, parse_object
+from bridge.named_tuple import NamedTuple
 from bridge.plan.container_env import PodTemplate, pod_template, text_at
 from bridge.plan.workloads import SPECS
 from bridge.report.record import Record

@@ -7,7 +7,6 @@ import argparse
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from bridge.commands.arguments import environment_of, run_of
 from bridge.commands.check_build import owned_by
@@ -30,6 +29,7 @@ from bridge.kustomize.patches import (
 )
 from bridge.kustomize.program import Kustomize
 from bridge.kustomize.read import Kustomization, Patch, kustomization_file, load_kustomization
+from bridge.named_tuple import NamedTuple
 from bridge.report.fix_kustomize import fixed_data, write_fixed
 from bridge.report.record import Record
 from bridge.report.talk import say

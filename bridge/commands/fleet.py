@@ -5,7 +5,7 @@ import gc
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge import late_warnings
 from bridge.commands.arguments import approval_of, environment_of, folder_of, run_of
@@ -15,6 +15,7 @@ from bridge.commands.results import PENDING, plan_result, status_result, sync_re
 from bridge.config.environment import Environment, load_all
 from bridge.config.shard import Shard, parse_shard
 from bridge.errors import BUG, BridgeError, ConfigError, Problem, Refusal, Stopped, Unavailable, combine
+from bridge.named_tuple import NamedTuple
 from bridge.plan.admission import dropped, rewritten
 from bridge.plan.model import ClusterName
 from bridge.report.cluster import cluster_field

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.template import load_templates
 from bridge.errors import BridgeError, Problem, combine
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Provider
 from bridge.review.trails import Place, Trail, read_trails
 from bridge.review.value_history import has_wrong_dates

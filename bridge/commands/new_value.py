@@ -1,10 +1,11 @@
 """One value that is to be set: what changes in the store, the question, the write, and what a report says of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Document, Provider
 from bridge.run.inputs import Files, Run
 from bridge.stores.locate import ValueLocation

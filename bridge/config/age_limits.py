@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.durations import parse_duration
 from bridge.config.problems import Findings
+from bridge.named_tuple import NamedTuple
 
 KEYS: Final = ("max_age", "expires")
 UNLIMITED: Final = "unlimited"

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from bridge.config.env_readers import ReaderDifference, difference, literal_values
 from bridge.config.names import is_variable
 from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 from bridge.shell import command
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from bridge.config.age_limits import NO_LIMIT, AgeLimit
 from bridge.config.environment_fields import KEYS, ClusterChoice, ClusterFlags, Sections, Variable
@@ -15,6 +15,7 @@ from bridge.config.reference import Reference
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import Read, load_yaml_documents
 from bridge.errors import ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 __all__ = [

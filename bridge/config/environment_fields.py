@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from bridge.config import age_limits
 from bridge.config.age_limits import AgeLimit, age_limit_of, max_age_of
@@ -11,6 +11,7 @@ from bridge.config.problems import Findings, as_list, as_mapping, as_text
 from bridge.config.reference import Reference, is_provider_name, parse_reference
 from bridge.errors import ConfigError
 from bridge.http.servers import split
+from bridge.named_tuple import NamedTuple
 
 KEYS: Final = (
     "id",

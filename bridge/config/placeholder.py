@@ -1,7 +1,9 @@
 """Placeholders in a template's text: ${NAME}, ${NAME:-default}, ${NAME-default}, ${NAME:?message}, ${NAME|json}."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+from bridge.named_tuple import NamedTuple
 
 _START: Final = re.compile(r"(\$?)\$\{")
 _INSIDE: Final = re.compile(

@@ -1,9 +1,10 @@
 """References: a provider, a document, and a field of the document."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.problems import Findings, as_mapping, as_text
+from bridge.named_tuple import NamedTuple
 
 PROVIDER: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*")
 _PLAIN: Final = r'[^@#"]+'

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from bridge.config.environment import Environment
 from bridge.config.folder import is_in_reach
@@ -13,6 +13,7 @@ from bridge.config.template_value import TemplateKey
 from bridge.config.textfile import read_text
 from bridge.config.yamlfile import Read, load_yaml_documents
 from bridge.errors import ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import JSON_KEYS, ObjectId
 
 __all__ = ["TemplateKey", "TemplateObject", "load_templates"]

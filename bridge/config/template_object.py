@@ -1,7 +1,7 @@
 """Reads one document of a template: a Secret or ConfigMap manifest, validated by Kubernetes' rules and bridge's own."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import (
     is_dns_subdomain,
@@ -15,6 +15,7 @@ from bridge.config.names import (
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.template_value import TemplateKey, base64_key, secret_data_key, text_key
 from bridge.config.yamlfile import YamlDocument
+from bridge.named_tuple import NamedTuple
 from bridge.objects import LAST_APPLIED, ObjectId
 
 _Reader = Callable[[str, str, Findings], TemplateKey | None]

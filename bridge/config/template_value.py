@@ -2,10 +2,11 @@
 
 import base64
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.placeholder import HINT, Placeholder, PlaceholderError, parse_text
 from bridge.config.problems import Findings
+from bridge.named_tuple import NamedTuple
 from bridge.secret import Kind, SecretValue
 
 # With `validate`, Python still accepts too much padding.

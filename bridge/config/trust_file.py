@@ -18,7 +18,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import did_you_mean, is_variable, quoted
 from bridge.config.problems import Findings, as_list, as_mapping, as_text
@@ -26,6 +26,7 @@ from bridge.config.yamlfile import load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.git import place_of
 from bridge.http.servers import split
+from bridge.named_tuple import NamedTuple
 
 KEYS: Final = ("stores", "servers", "kubeconfigs", "programs", "packages")
 STORE_KEYS: Final = ("address", "credentials")

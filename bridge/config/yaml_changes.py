@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from bridge.config.problems import Findings
 from bridge.config.yamlfile import parse_yaml_documents
+from bridge.named_tuple import NamedTuple
 
 Location = tuple[str | int, ...]
 """The document's number, then keys and list positions, all as they are before any change."""

@@ -8,7 +8,7 @@ lists becomes uniform. Removing an item also loses the comment above the next it
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import yaml
 
@@ -16,6 +16,7 @@ from bridge.config.yaml_changes import Change, Insert, Location, Put, Remove, Un
 from bridge.config.yaml_core_schema import TAG
 from bridge.config.yaml_writer import scalar
 from bridge.errors import ConfigError
+from bridge.named_tuple import NamedTuple
 
 
 def edited(text: str, changes: Sequence[Change], *, foreign: bool = False) -> str | None:

@@ -5,13 +5,14 @@ It also reads files that kustomize reads, so both see the same values (`core_sch
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import yaml
 
 from bridge.config.problems import Findings
 from bridge.config.textfile import read_text
 from bridge.config.yaml_core_schema import MERGE, TAG, UNFIT, CoreLoader
+from bridge.named_tuple import NamedTuple
 
 DEPTH: Final = 32
 """Levels of nesting; a manifest has three."""

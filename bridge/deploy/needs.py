@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.config.environment import Environment
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 
 TOKEN: Final = PurePosixPath("/var/run/secrets/vault/token")
 """The path of a token for Vault, unless the environment's file gives another path."""

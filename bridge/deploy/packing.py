@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.environment import Environment
 from bridge.config.textfile import read_text
 from bridge.deploy.plaintext_secrets import suspicious
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 
 MOUNT: Final = PurePosixPath("/etc/bridge")
 LIMIT: Final = 1024 * 1024

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.template_value import looks_encrypted
 from bridge.config.textfile import read_text
@@ -13,6 +13,7 @@ from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.draft.layout_model import as_value
 from bridge.draft.secret_looking import looks_secret, named_like_a_secret
 from bridge.errors import ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 _IDENTIFIER: Final = re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")

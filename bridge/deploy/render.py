@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.environment import Environment
 from bridge.config.yaml_writer import dumped, inline
 from bridge.deploy.needs import AWS_KEYS, TOKEN, Needs
 from bridge.deploy.packing import MOUNT, Packed
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 
 CONFIGURATION: Final = "configuration.yaml"

@@ -1,9 +1,9 @@
 """Writes the comments of drafted files, and their manifests."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from bridge.config.yaml_writer import dumped
+from bridge.named_tuple import NamedTuple
 
 
 class Commented(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.dotenv import load_env_file
 from bridge.config.names import is_dns_label
@@ -10,6 +10,7 @@ from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
 from bridge.config.template_value import text_of
 from bridge.draft.layout_model import DraftedValue, Layout, shown
 from bridge.draft.secret_looking import named_like_a_secret
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 NAMESPACE: Final = "K8S_NAMESPACE"

@@ -6,13 +6,14 @@ them.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import shown as shown_name
 from bridge.config.textfile import read_bounded
 from bridge.draft.build_changes import texts_in
 from bridge.draft.layout_model import Declared, DraftedField, DraftedValue, Layout, shown
 from bridge.kustomize.read import Generator, Kustomization
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 _SECTIONS: Final = {"Secret": "stringData", "ConfigMap": "data"}

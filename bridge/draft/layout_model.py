@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from bridge.config.template_object import SECTIONS
 from bridge.draft.naming import is_template_text
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 

@@ -1,7 +1,6 @@
 """Describes for each key of a layout where its value will come from."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from bridge.config.names import shown as shown_name
 from bridge.draft.env_file import LayoutEnvFile
@@ -9,6 +8,7 @@ from bridge.draft.layout_model import Declared, KeyOrigin, Layout, shown
 from bridge.draft.naming import variables_in
 from bridge.draft.templates import Templates
 from bridge.draft.translation import Translation, shown_reference
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 
 

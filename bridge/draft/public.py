@@ -1,7 +1,7 @@
 """Decides which parts of a layout may be in git."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import shown as shown_name
 from bridge.draft.build_changes import carried
@@ -10,6 +10,7 @@ from bridge.draft.layout_model import Declared, Layout, shown
 from bridge.draft.naming import is_template_text, variable_for, variables_in
 from bridge.draft.secret_looking import equals_secret, holds_secret, looks_secret, named_like_a_secret
 from bridge.draft.templates import Templates
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 from bridge.shell import word

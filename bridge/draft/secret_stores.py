@@ -6,12 +6,13 @@ credential is copied: those of a store are in Secrets or in the resource itself,
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.reference import Reference
 from bridge.draft.layout_model import Declared, Layout, shown
 from bridge.draft.translation import Translation, plain
 from bridge.kustomize.manifest_parts import mapping, text_of
+from bridge.named_tuple import NamedTuple
 
 SUPPORTED: Final = ("vault", "scaleway", "aws")
 _SPECIAL: Final = re.compile(r"[|#@*?!\\\[\]{}()\"'<>=%~]")

@@ -6,7 +6,7 @@ The syntax is that of https://github.com/helmfile/vals (0.46): ref+BACKEND://PAT
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote
 
 from bridge.config.names import shown as shown_name
@@ -14,6 +14,7 @@ from bridge.config.reference import Reference
 from bridge.draft.layout_model import Declared, Layout, relative, shown
 from bridge.draft.naming import is_template_text, variables_in
 from bridge.draft.translation import Translation, plain
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 
 REF: Final = re.compile(r"(?:secret)?ref\+([^+:\s]*)://([^+\n ]+[^+\n \",])\+?")

@@ -4,10 +4,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.textfile import read_text
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 
 IGNORE: Final = ".gitignore"
 

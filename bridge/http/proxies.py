@@ -1,8 +1,9 @@
 """Choose the proxy for a server: HTTPS_PROXY and NO_PROXY as Go's `net/http`, and so kubectl and scw, read them."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from bridge.named_tuple import NamedTuple
 
 
 class Proxy(NamedTuple):

@@ -9,7 +9,9 @@ import io
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
+
+from bridge.named_tuple import NamedTuple
 
 INTERIM: Final = 20
 """How many interim answers (1xx) may come before the final one."""

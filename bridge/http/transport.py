@@ -11,12 +11,13 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.http.ahead import Ahead
 from bridge.http.response import Response, retry_after
 from bridge.http.sockets import Address, BoundedSocket, BoundedTlsSocket, ProxyRefusedError, open_socket
 from bridge.http.tls import refused_certificate
+from bridge.named_tuple import NamedTuple
 
 _PIECE: Final = 1 << 20
 _WRONG_NAME: Final = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH

@@ -1,7 +1,7 @@
 """Goes through the values in a plaintext file and decides what an import does with each."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.template import TemplateUse, all_uses, use_of, uses_of
 from bridge.config.template_value import text_of
@@ -10,6 +10,7 @@ from bridge.importing.items import Item, Scene, State, literal_uses, unknown
 from bridge.importing.plaintext import Plain, PlainEntry
 from bridge.importing.public_values import Public
 from bridge.importing.secret_values import Secrets, value_in_source
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.sources.env_layer import K8_ENV, NAMESPACE
 from bridge.stores.write import Edit

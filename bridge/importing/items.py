@@ -2,7 +2,6 @@
 
 import enum
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean
@@ -10,6 +9,7 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, TemplateUse, all_uses, use_of, uses_of
 from bridge.errors import Problem
 from bridge.importing.plaintext import Left, PlainEntry
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue

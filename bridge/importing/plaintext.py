@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.dotenv import load_env_file
 from bridge.config.env_readers import ReaderDifference
@@ -12,6 +12,7 @@ from bridge.config.problems import Findings
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.objects import flattened
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Document, Node, Revision
 from bridge.secret import SecretValue

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from bridge.config.env_readers import ReaderDifference, difference_warnings
 from bridge.config.environment import Environment
@@ -14,6 +13,7 @@ from bridge.errors import BridgeError, ConfigError, Problem, combine
 from bridge.importing.decide import Intake, take_in
 from bridge.importing.items import Scene, State, variables_for
 from bridge.importing.plaintext import Left, Plain, PlainEntry, read_plain
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Context, Document, Provider
 from bridge.run.inputs import Files, Run, read_files

@@ -6,12 +6,13 @@ kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.placeholder import has_placeholder
 from bridge.kustomize.manifest_parts import listed, mapping, node_at, text_of
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import Finding, Owned, Verdict
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 
 

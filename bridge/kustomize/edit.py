@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.problems import Findings, as_mapping
 from bridge.config.yaml_changes import Change, Insert, Remove
@@ -10,6 +10,7 @@ from bridge.config.yaml_editor import edited
 from bridge.config.yamlfile import parse_yaml_documents
 from bridge.errors import ConfigError, Problem
 from bridge.kustomize.read import PATCHES
+from bridge.named_tuple import NamedTuple
 
 HINT: Final = "change it by hand; `kustomize build OVERLAY | bridge check ENV --manifests -` prints the patches"
 

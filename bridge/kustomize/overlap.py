@@ -7,11 +7,12 @@ import base64
 import binascii
 import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.placeholder import has_placeholder
 from bridge.errors import Problem
 from bridge.kustomize.objects import ENCODED, BuiltObject
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 

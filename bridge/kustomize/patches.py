@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from textwrap import indent
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.placeholder import has_placeholder
 from bridge.kustomize.manifest_parts import mapping
 from bridge.kustomize.objects import SECTIONS, BuiltObject, parse_build
 from bridge.kustomize.overlap import Owned, shared
 from bridge.kustomize.read import LOCAL, Generator, Names, Patch
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.secret import SecretValue
 

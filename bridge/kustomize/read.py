@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from bridge.config.problems import Findings, as_list, as_mapping, as_text
 from bridge.config.yamlfile import YamlDocument, load_yaml_documents, parse_yaml_documents
 from bridge.errors import ConfigError
+from bridge.named_tuple import NamedTuple
 
 FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 RESOURCES: Final = ("resources", "bases")

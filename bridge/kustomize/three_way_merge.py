@@ -4,10 +4,11 @@ Source: CreateThreeWayMergePatch of k8s.io/apimachinery, pkg/util/strategicpatch
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from bridge.kustomize.objects import BuiltObject
 from bridge.kustomize.overlap import built_value, section_of
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Live
 
 Applied: TypeAlias = Mapping[str, frozenset[str]]

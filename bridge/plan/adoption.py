@@ -5,9 +5,10 @@ has no right to anything else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import LAST_APPLIED, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.controllers import may_interfere, must_let_go
 from bridge.plan.diff import describe, diff, obstacles, wanted

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.age_limits import NO_LIMIT, AgeLimit
 from bridge.config.durations import DAY, in_words
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.shell import word
 

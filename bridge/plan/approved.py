@@ -6,10 +6,11 @@ cluster, the flags and the changes. `bridge sync --plan` records the same from i
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import Problem
 from bridge.http.servers import same_server
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Layer, ObjectId
 from bridge.plan.build import Allowed
 from bridge.plan.change_times import FORMAT

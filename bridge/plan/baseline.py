@@ -1,9 +1,9 @@
 """Compares a plan with what was written last, so that a shrinking or fallback is never silent."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Entry, Layer, Live, ObjectId, Origin, Part
 from bridge.plan.state import KeyMemory, Memory
 from bridge.provider import Revision

@@ -1,9 +1,9 @@
 """Builds an environment's plan from the desired objects, the live objects and the last written state. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import NOTHING, Desired, Field, Live, Manager, ObjectId
 from bridge.plan.baseline import Now, falling_back, shrinking, stepping_back
 from bridge.plan.change_times import Clock

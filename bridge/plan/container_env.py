@@ -7,10 +7,11 @@ Not included: what the image sets, HOSTNAME, and the variables of Services.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import quoted
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.plan.workloads import SPECS, Use, pod_spec, uses
 from bridge.secret import SecretValue

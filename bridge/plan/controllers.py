@@ -7,9 +7,10 @@ labels.
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Live
 from bridge.plan.ownership import MANAGED_BY
 from bridge.shell import command

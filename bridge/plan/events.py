@@ -1,9 +1,10 @@
 """Creates the Events that a run records on its objects: one short note for each changed or refused object."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.plan.model import Action, Change, FieldChange, Plan, What
 

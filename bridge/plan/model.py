@@ -3,9 +3,10 @@
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Field, Live, Manager, ObjectId, Origin
 from bridge.plan.state import Memory
 from bridge.provider import Revision

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Field, Layer, Live, ObjectId, Origin, Part
 from bridge.provider import Revision
 

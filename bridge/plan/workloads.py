@@ -6,8 +6,9 @@ Statuses: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.plan.state import Memory, ObjectMemory
 

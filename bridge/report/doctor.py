@@ -3,9 +3,10 @@
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from bridge.errors import BridgeError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.report.data import SCHEMA
 from bridge.report.style import COLOURS, KINDS, USUAL_WIDTH, Style
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from bridge.errors import Problem
 from bridge.git_history import Commit
+from bridge.named_tuple import NamedTuple
 from bridge.provider import StoredVersion
 from bridge.report.data import SCHEMA, problems
 from bridge.report.style import Style, table

@@ -1,9 +1,10 @@
 """The report of `bridge offboard`: what a recipient may still know, and the commands that cure it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.report.data import SCHEMA, problems
 from bridge.report.history import commit_data
 from bridge.report.style import Style, table

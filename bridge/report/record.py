@@ -2,7 +2,9 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from bridge.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bridge import __version__
 from bridge.config.durations import in_short
+from bridge.named_tuple import NamedTuple
 from bridge.report.cluster import POD, cluster_text
 from bridge.report.fleet import first_problem
 from bridge.report.output import printable_data, write_text

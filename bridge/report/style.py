@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TextIO
+from typing import Final, TextIO
 
+from bridge.named_tuple import NamedTuple
 from bridge.report import streams
 from bridge.report.folding import ago, columns, fold, padded
 

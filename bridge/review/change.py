@@ -2,7 +2,9 @@
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+from bridge.named_tuple import NamedTuple
 
 K = TypeVar("K")
 V = TypeVar("V")

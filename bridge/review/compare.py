@@ -5,9 +5,10 @@ ciphertext comes back, an old value may be back.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.git_history import BlobChange, Commit, Repository, contents, follow
+from bridge.named_tuple import NamedTuple
 from bridge.review.change import SettingChange
 from bridge.review.object_change import ObjectChange, objects
 from bridge.review.outline_change import SEALED, OutlineChange, document_changes

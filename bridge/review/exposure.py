@@ -8,11 +8,12 @@ not proven is unknown. Nothing proves without a key that two data keys or two va
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError
 from bridge.git_history import Commit, contents
+from bridge.named_tuple import NamedTuple
 from bridge.provider import DataKey, Outline, Reader, SecretValue, Unsealer
 from bridge.review.trails import NOW, Place, Trail
 

@@ -1,10 +1,11 @@
 """Compares the objects of two states of an environment's templates, and their keys. No text of a Secret is kept."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.placeholder import Placeholder
 from bridge.config.template import TemplateKey, TemplateObject, TemplateUse, all_uses
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.review.change import ChangeKind, SettingChange, sides, what
 from bridge.review.state import Side, are_comparable

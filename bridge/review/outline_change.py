@@ -1,9 +1,9 @@
 """Compares two versions of a document by what they show without a key: values, recipients and encryption rules."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from bridge.config.reference import Reference
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Leaf, Outline, Reader, Rules
 from bridge.review.change import ChangeKind, SettingChange, differing, sides, what
 from bridge.review.state import DocumentState, Side

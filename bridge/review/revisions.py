@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.names import quoted
 from bridge.errors import ConfigError, Problem, Refusal
 from bridge.git import Git, GitError, GitLate, work_tree
 from bridge.git_history import Repository
+from bridge.named_tuple import NamedTuple
 
 MAIN: Final = (
     "refs/remotes/origin/HEAD",

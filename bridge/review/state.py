@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from bridge.config.environment import Environment, load_environment_file
 from bridge.config.folder import SUFFIXES
@@ -11,6 +11,7 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.config.textfile import decoded
 from bridge.errors import BridgeError, ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Outline, Rules
 from bridge.review.snapshot import Snapshot
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
@@ -12,6 +12,7 @@ from bridge.config.textfile import read_bounded
 from bridge.errors import BridgeError, Problem, Refusal, combine
 from bridge.git import GitError, GitLate, work_tree
 from bridge.git_history import LARGEST, BlobChange, Repository, blobs_at, contents, follow, names_of, repository_of
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, KeyTracer, Outline, Outliner, Provider, ProviderError
 
 NOW: Final = ""

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.git_history import BlobChange, Commit, before_of, origins
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Leaf, Outline
 from bridge.review.trails import NOW, Place, Trail
 

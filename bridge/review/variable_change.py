@@ -1,9 +1,10 @@
 """Compares where an environment's variables come from, and how their values are stored."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.template import all_uses
+from bridge.named_tuple import NamedTuple
 from bridge.review.change import ChangeKind, sides, what
 from bridge.review.state import Side, are_comparable
 from bridge.review.variable_origin import Given, Leaves, Origins, same

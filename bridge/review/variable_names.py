@@ -1,11 +1,12 @@
 """Names the values of a document as users know them: the variables that `bridge set` takes, or an object's key."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, all_uses, use_of
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Leaf, Outline
 from bridge.review.trails import Place

@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.config.reference import Reference
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Leaf, Outline
 from bridge.review.state import Side

@@ -23,13 +23,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from bridge.cluster.changes import carry_out
 from bridge.cluster.identity import readable_uid
 from bridge.cluster.waves import Wave, on_each
 from bridge.config.environment import Environment
 from bridge.errors import ANYTHING, BridgeError, Problem, Refusal, Stopped, Unavailable, combine, ending
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Live, ObjectId
 from bridge.plan.admission import after_write, dropped, may_be_altered
 from bridge.plan.build import remember

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from bridge import late_warnings
 from bridge.config.environment import ClusterChoice, ClusterFlags, Environment, check_k8_env
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, load_templates
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Live, ObjectId
 from bridge.plan.build import Allowed
 from bridge.plan.model import NO_STORES, Plan

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bridge.cluster.choice import Search
 from bridge.cluster.connect import connect
 from bridge.cluster.endpoint import Endpoint, is_bound_to
 from bridge.errors import BridgeError
 from bridge.http.ahead import Ahead
+from bridge.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from bridge.cluster.api import Api

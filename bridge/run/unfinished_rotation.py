@@ -5,12 +5,12 @@ every pod has these two, another rotation would drop a value that is still in us
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from bridge.cluster.waves import on_each
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import BridgeError, Problem, Refusal, combine
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Live, ObjectId
 from bridge.plan.workloads import RestartReason, RestartVerdict
 from bridge.provider import Document

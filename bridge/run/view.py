@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from bridge.cluster.api import Api
 from bridge.cluster.endpoint import Endpoint
@@ -15,6 +14,7 @@ from bridge.cluster.state import MemoryStore
 from bridge.cluster.waves import Wave
 from bridge.config.environment import Environment
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.plan.change_times import FORMAT
 from bridge.plan.model import Binding, ClusterName

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.errors import BridgeError, Problem, Unavailable
+from bridge.named_tuple import NamedTuple
 from bridge.progress import ProgressStep
 from bridge.scan.search import Hit, PatternSearch, Stream
 

@@ -4,10 +4,11 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote, quote_plus
 
 from bridge.config.common_value import SHORTEST, commonness
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 LINE: Final = 16

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, Problem, Refusal
 from bridge.git import Git, GitError, GitLate, end, kill
+from bridge.named_tuple import NamedTuple
 from bridge.scan.findings import MOST, Enough, Scan, late
 from bridge.scan.search import CHUNK, Hit
 

@@ -3,8 +3,9 @@
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from bridge.named_tuple import NamedTuple
 from bridge.scan.forms import Form
 
 CHUNK: Final = 1 << 20  # bytes

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Layer, ObjectId, Origin
 from bridge.provider import Document, Node, Revision
 from bridge.secret import SecretValue

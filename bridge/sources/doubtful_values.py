@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder, PlaceholderError, parse_text
 from bridge.config.template_value import text_of
 from bridge.config.textfile import BYTE_ORDER_MARK, UTF16, is_utf16
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import PEM_KEYS, Desired, Layer, Origin
 from bridge.plan.limits import is_escaped_pem
 from bridge.secret import SecretValue

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from importlib import import_module
-from typing import NamedTuple
 
 from bridge.errors import shortage
+from bridge.named_tuple import NamedTuple
 
 _SUFFIXES = (".dist-info", ".egg-info")
 

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bridge.config.environment import Environment
 from bridge.config.folder import is_in_reach
 from bridge.config.names import is_dns_label
 from bridge.errors import ConfigError, Problem
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 if TYPE_CHECKING:

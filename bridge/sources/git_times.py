@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.config.reference import Reference
 from bridge.git import LIMIT, Git, GitError, work_tree
 from bridge.git_history import BlobChange, Repository, blobs_at, contents, follow
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Outliner, Provider
 from bridge.sources.select import Place
 

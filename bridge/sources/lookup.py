@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.errors import Problem
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Entry, Layer, ObjectId, Origin
 from bridge.provider import Document
 from bridge.secret import SecretValue

@@ -1,12 +1,12 @@
 """Determines which of an environment's values have to stay secret."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Entry, Layer
 from bridge.provider import Document
 from bridge.secret import SecretValue

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from bridge import errors
 from bridge.config.reference import Reference
 from bridge.errors import ANYTHING, BridgeError, combine
+from bridge.named_tuple import NamedTuple
 from bridge.parallel import Batch
 from bridge.progress import ProgressStep
 from bridge.provider import Context, Denied, Document, Locator, NotFound, Preloading, Provider, ReadGuard

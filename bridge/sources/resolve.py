@@ -1,7 +1,6 @@
 """Gives every key of every template its value: sources over the env file over the template, with provenance."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
@@ -9,6 +8,7 @@ from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Entry, Layer, ObjectId, Origin, Part
 from bridge.provider import Document, Revision
 from bridge.secret import SecretValue

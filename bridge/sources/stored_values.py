@@ -1,7 +1,7 @@
 """Finds out when each value was stored, and when the certificates among them end."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from bridge.config.age_limits import NO_LIMIT
 from bridge.config.durations import MINUTE
@@ -9,6 +9,7 @@ from bridge.config.environment import Environment
 from bridge.config.placeholder import Placeholder
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateKey, TemplateObject
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Desired, Entry, Layer, ObjectId
 from bridge.plan.ages import StoredValue, seconds_of
 from bridge.provider import Context, Document, Node, Provider

@@ -1,12 +1,12 @@
 """Gives variables their values by name, through the same layers as every run, for commands that need only a few."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template_value import looks_encrypted
 from bridge.errors import BridgeError, ConfigError, Problem, Refusal, combine
+from bridge.named_tuple import NamedTuple
 from bridge.objects import Entry
 from bridge.provider import Context, Provider
 from bridge.sources.document import open_sources

@@ -1,8 +1,9 @@
 """Generates values at random, so that nobody has to see or type them."""
 
 import base64
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.secret import SecretValue
 
 LEAST: Final = 16

@@ -1,13 +1,13 @@
 """Finds the document that currently gives a variable, in the order in which `lookup` searches."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.names import did_you_mean, is_variable
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject, TemplateUse, all_uses, uses_of
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue

@@ -1,12 +1,12 @@
 """A value that is replaced while a second variable of the same document keeps the old one."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from bridge.config.environment import Environment
 from bridge.config.reference import Reference
 from bridge.config.template import TemplateObject
 from bridge.errors import ConfigError, Problem, Refusal
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Document
 from bridge.secret import SecretValue

@@ -2,9 +2,10 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.config.reference import Reference
+from bridge.named_tuple import NamedTuple
 from bridge.objects import ObjectId
 from bridge.provider import Document, Node, Revision
 from bridge.secret import Kind, SecretValue

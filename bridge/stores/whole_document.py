@@ -1,8 +1,8 @@
 """Replaces a whole document with another: what that changes, by name only, and what is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Document, Kind, Node, ProviderError
 from bridge.secret import SecretValue
 from bridge.sources.manifest_document import SECTIONS, identify

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from bridge.config.reference import Reference
 from bridge.errors import ANYTHING, BridgeError, Problem, Stopped
+from bridge.named_tuple import NamedTuple
 from bridge.provider import (
     Conflict,
     Denied,

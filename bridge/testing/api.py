@@ -6,8 +6,9 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from email.message import Message
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.testing.checks import Place
 from bridge.testing.kinds import KINDS, Kind
 from bridge.testing.status import ApiError, Cause, Resource

@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from bridge.named_tuple import NamedTuple
 from bridge.testing.kinds import Kind, Object
 from bridge.testing.status import STALE, ApiError, Cause
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
+
+from bridge.named_tuple import NamedTuple
 
 Path: TypeAlias = tuple[str, ...]
 """A field: the keys of fieldsV1 that lead to it, such as ("f:data", "f:PASSWORD")."""

@@ -2,8 +2,9 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.testing import fields
 from bridge.testing.fields import Difference, Path
 from bridge.testing.patches import copied

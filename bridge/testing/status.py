@@ -1,7 +1,9 @@
 """The API's refusals: `Status` objects with kube-apiserver's wording."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from bridge.named_tuple import NamedTuple
 
 REASONS: Mapping[int, str] = {
     400: "BadRequest",

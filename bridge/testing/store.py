@@ -3,8 +3,9 @@
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.testing import managers, patches, validation
 from bridge.testing.checks import (
     Place,

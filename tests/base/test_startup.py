@@ -220,7 +220,7 @@ def test_connecting_threads_do_not_wait_long_for_main_thread() -> None:
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the budget was counted with Python 3.11")
 @pytest.mark.parametrize(
     ("command", "millions"),
-    [(("--version",), 42), (("--help",), 51), (("check", *STAGING), 385), (("plan", *STAGING), 466)],
+    [(("--version",), 39), (("--help",), 49), (("check", *STAGING), 329), (("plan", *STAGING), 426)],
 )
 def test_start_stays_within_its_budget(
     loaded: Loaded, command: tuple[str, ...], millions: int, tmp_path: Path, spent: Callable[..., float]
@@ -239,4 +239,4 @@ def test_first_write_stays_within_its_budget(loaded: Loaded, tmp_path: Path, spe
     with cluster(tmp_path / "kubeconfig"):
         loaded(*command, **environ)  # compiles what is not yet
     with cluster(tmp_path / "kubeconfig"):
-        assert spent(*command, **environ) <= 497
+        assert spent(*command, **environ) <= 461

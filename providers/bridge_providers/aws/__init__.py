@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, OptionError, Problem, ProviderError
 from bridge_providers.aws import paths
 
@@ -28,7 +29,6 @@ class Aws(_Section):
     AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL or the profile; it is not a field, because a branch could redirect the keys.
     """
 
-    __slots__ = ()
     concurrency: ClassVar[int] = 8
 
     def __init__(self, *_values: object, **_fields: object) -> None:

@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import botocore.session
 from boto3.session import Session
@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from bridge.http.proxies import is_loopback, proxy_from
 from bridge.http.tls import is_untrusted
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Denied, NotFound, ProviderError, Unavailable
 from bridge.trust import refused_program, refused_store
 

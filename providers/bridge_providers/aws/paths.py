@@ -1,8 +1,9 @@
 """The paths of references: a secret's name or ARN, or `ssm:` and the name of a parameter or of a folder of them."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import ProviderError
 
 REGION: Final = re.compile(r"[a-z]{2,3}(?:-[a-z]+){1,3}-\d{1,2}")

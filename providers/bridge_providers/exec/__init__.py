@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, OptionError, Problem
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ class Exec(_Section):
     The trust file must list the program with its first argument.
     """
 
-    __slots__ = ()
     concurrency: ClassVar[int] = 4
 
     def __init__(self, *_values: object, **_fields: object) -> None:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, OptionError, Problem, ProviderError
 from bridge_providers.scaleway import paths
 
@@ -30,7 +31,6 @@ class Scaleway(_Section):
     SCW_SECRET_KEY or from the profile.
     """
 
-    __slots__ = ()
     concurrency: ClassVar[int] = 8
     wants_known: ClassVar[bool] = True
 

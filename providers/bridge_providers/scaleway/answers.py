@@ -6,9 +6,10 @@ The error bodies are taken from scaleway-sdk-go's scw/errors.go and from the Ter
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bridge.http.transport import Answer
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Conflict, Denied, NotFound, ProviderError, Unavailable
 
 ACCESS: Final = "SecretManagerSecretAccess"

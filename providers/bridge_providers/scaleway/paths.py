@@ -1,8 +1,9 @@
 """Parse what a reference names: a secret, by folder and name or by ID, and a revision."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import NotFound, ProviderError
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

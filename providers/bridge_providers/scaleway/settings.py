@@ -1,10 +1,11 @@
 """Session settings: section fields first, then SCW_* variables, then the profile."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback, proxy_from
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Denied, Problem, ProviderError, SecretValue
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load

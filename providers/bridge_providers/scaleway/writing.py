@@ -7,8 +7,9 @@ one, another client has written in between.
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import (
     Conflict,
     Document,

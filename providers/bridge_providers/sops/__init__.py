@@ -7,8 +7,9 @@ is only needed to create files, and to read files for kinds of keys that bridge 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Cures, DataKey, Document, Outline, Problem, ProviderError, Revision, Rules
 from bridge_providers.sops import sections
 
@@ -52,7 +53,6 @@ class Sops(_Section):
     - `s3_region`, `s3_profile`: override what the environment and the profile say.
     """
 
-    __slots__ = ()
     concurrency: ClassVar[int] = 4
     rules_file: ClassVar[str] = ".sops.yaml"
     removed_options: ClassVar[Mapping[str, str]] = sections.REMOVED

@@ -6,13 +6,15 @@ A header of stanzas, each with the file key wrapped in some way, and a payload o
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from bridge.named_tuple import NamedTuple
 
 FILE_KEY_BYTES: Final = 16
 BEGIN: Final = b"-----BEGIN AGE ENCRYPTED FILE-----"

@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Kind, NotFound, ProviderError, SecretValue
 from bridge_providers.sops import damage, files, metadata, store_yaml
 from bridge_providers.sops.gotime import GoTime

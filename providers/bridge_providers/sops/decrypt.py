@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import (
     DataKey,
     Denied,

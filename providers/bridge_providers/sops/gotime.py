@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
+
+from bridge.named_tuple import NamedTuple
 
 _CLOCK: Final = r"(\d\d?):(\d\d?):(\d\d?)(?:[.,](\d+))?"
 _ZONE: Final = r"(Z|[-+]\d\d:\d\d)"

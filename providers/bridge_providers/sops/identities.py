@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import ProviderError
 from bridge_providers.sops import files
 from bridge_providers.sops.damage import UTF16, is_utf16

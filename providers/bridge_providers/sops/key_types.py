@@ -4,8 +4,9 @@ Also joins the errors of several keys into one.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Denied, ProviderError, Unavailable
 
 Failure: TypeAlias = ProviderError | Unavailable

@@ -13,8 +13,8 @@ another data key also has does not count for its recipient, because someone copi
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Outline
 from bridge_providers.sops.key_types import Stanza
 

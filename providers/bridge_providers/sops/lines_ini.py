@@ -6,8 +6,9 @@ read it differently.
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge_providers.sops import tree
 
 SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))

@@ -6,8 +6,9 @@ case, and numbers or booleans instead of strings.
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Kind, ProviderError, Reader, Revision, SecretValue
 from bridge_providers.sops.gotime import GoTime
 from bridge_providers.sops.key_types import AgeKey, Group, KmsKey, PgpKey, TransitKey

@@ -11,10 +11,11 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Denied, NotFound, OptionError, ProviderError, SecretValue, Unavailable
 from bridge_providers.scaleway import paths
 from bridge_providers.scaleway.profile import Profile, load

@@ -22,8 +22,9 @@ JSON and binary files have no comments: `unencrypted_comment_regex` encrypts all
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Kind, ProviderError, SecretValue
 from bridge_providers.sops import tree
 from bridge_providers.sops.cipher import looks_encrypted

@@ -5,8 +5,9 @@ is taken out has no character that means anything to a format. So only one of th
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Leaf, Outline, Rules, SecretValue
 from bridge_providers.sops import cipher, files, metadata
 from bridge_providers.sops.gotime import GoTime

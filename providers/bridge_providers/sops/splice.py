@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from importlib import import_module
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 from bridge_providers.sops import mac, selectors, stores, tree
 from bridge_providers.sops.decrypt import Opened, Opener

@@ -1,8 +1,9 @@
 """The form into which every store is read, and the names of its places in messages."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Kind, Node, ProviderError, SecretValue
 
 Tree: TypeAlias = "SecretValue | list[Tree] | dict[str, Tree]"

@@ -5,8 +5,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Conflict, Context, Document, Node, ProviderError, Revision, SecretValue
 from bridge.shell import command, word
 from bridge_providers.sops import creation, decrypt, files, metadata, replace, splice, stores, tree

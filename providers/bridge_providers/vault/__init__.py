@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, OptionError, Problem, ProviderError
 from bridge_providers.vault import methods, origin, paths
 
@@ -38,7 +39,6 @@ class Vault(_Section):
     - Paths of files are relative to the environment's file.
     """
 
-    __slots__ = ()
     concurrency: ClassVar[int] = 8
 
     def __init__(self, *_values: object, **_fields: object) -> None:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from bridge.http.response import retry_after
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Denied, Node, NotFound, ProviderError, SecretValue, Unavailable
 
 FOREIGN: Final = "the server at this address is not Vault"

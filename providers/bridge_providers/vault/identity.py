@@ -4,8 +4,9 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Denied, Problem, ProviderError, SecretValue, Unavailable
 from bridge_providers.vault import answers
 from bridge_providers.vault.answers import Step

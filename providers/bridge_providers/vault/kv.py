@@ -6,9 +6,10 @@ The answers are specified in https://developer.hashicorp.com/vault/api-docs/secr
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import (
     UNVERSIONED,
     Denied,

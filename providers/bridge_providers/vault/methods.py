@@ -3,8 +3,9 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from bridge.named_tuple import NamedTuple
 from bridge.provider import OptionError, SecretValue
 from bridge_providers.vault import origin
 from bridge_providers.vault.origin import SERVICE_ACCOUNT

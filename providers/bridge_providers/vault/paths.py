@@ -1,10 +1,11 @@
 """Check the addresses, paths and mounts that become part of a request's URL, without using the network."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.http.proxies import is_loopback
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Problem, ProviderError
 
 _REVISION: Final = re.compile(r"[1-9][0-9]{0,17}")

@@ -7,10 +7,11 @@ OpenBao's programs read BAO_… before VAULT_…, and a variable that is set but
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bridge.http.servers import same_server
+from bridge.named_tuple import NamedTuple
 from bridge.provider import Context, Problem, ProviderError
 from bridge_providers.vault import paths
 
