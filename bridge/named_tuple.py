@@ -1,16 +1,20 @@
 """`NamedTuple`, as in `typing`, but Python makes such a class in a fifth of the time.
 
 A short run spends most of its time on imports, and imports about 75 of these classes. For each of them, `typing`
-compiles a constructor, and every annotation that is a string. Here one constructor serves all of them, and only type
-checkers read the annotations: for them, this is the class of `typing`.
+compiles a constructor, and every annotation that is a string. Here all classes begin with one constructor, and only
+type checkers read the annotations: for them, this is the class of `typing`.
 """
 
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple  # noqa: PLC0414, TID251 - the new name says that others may import it
 else:
     from _collections import _tuplegetter as _field  # with which `collections.namedtuple` makes fields too
+    from collections import namedtuple
+
+    MANY: Final = 50
+    """After so many calls of the slow constructor, a class gets one of its own, which is five times as fast."""
 
     class NamedTuple(tuple):
         """Base of immutable classes with named fields, which are their annotations; fields may have default values."""
@@ -18,6 +22,7 @@ else:
         __slots__ = ()
         _fields: tuple[str, ...] = ()
         _field_defaults: dict[str, object] = {}  # noqa: RUF012 - named as in `typing`, and never changed
+        _calls = 0
 
         def __init_subclass__(cls) -> None:
             if cls._fields:  # a class derived from one that has its fields only adds methods
@@ -39,6 +44,11 @@ else:
         @classmethod
         def _completed(cls, values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
             """Return the value of each field; raise TypeError if a field has none or two, or does not exist."""
+            cls._calls += 1
+            if cls._calls == MANY:
+                defaults = cls._field_defaults.values()
+                quick = namedtuple(cls.__name__, cls._fields, defaults=defaults)  # noqa: PYI024 - for its constructor
+                cls.__new__ = staticmethod(quick.__new__)
             left = cls._fields[len(values) :]
             known = cls._field_defaults | named
             if len(values) > len(cls._fields) or not named.keys() <= set(left) <= known.keys():
@@ -47,7 +57,10 @@ else:
 
         def _replace(self, /, **changes: object) -> Self:
             """Return a copy with other values in some fields."""
-            return type(self)(**self._asdict() | changes)
+            copy = tuple.__new__(type(self), map(changes.pop, self._fields, self))
+            if changes:
+                raise TypeError(f"{type(self).__name__} has no field {', '.join(changes)}")
+            return copy
 
         def _asdict(self) -> dict[str, object]:
             return dict(zip(self._fields, self, strict=True))

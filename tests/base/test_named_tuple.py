@@ -111,6 +111,31 @@ def test_copies_are_of_same_class(kind: Any) -> None:
         assert (type(other), other) == (kind, one)
 
 
+@pytest.mark.parametrize("kind", [Ours, Derived])
+def test_constructor_is_replaced_by_equal_one(kind: Any) -> None:
+    class Often(kind):
+        pass
+
+    def made() -> list[Any]:
+        return [Often(1, "two"), Often(1, second="two", third=(3,)), Often(third=(), second="two", first=1)]
+
+    before, slow = made(), Often.__new__
+    for _ in range(bridge.named_tuple.MANY):
+        made()
+    assert Often.__new__ is not slow
+    assert made() == before
+    assert {type(one) for one in made()} == {Often}
+    assert kind.__new__ is slow
+    for values, named in (((1,), {}), ((1, "two"), {"first": 1}), ((1, "two"), {"fourth": 4}), ((1, "two", (), 4), {})):
+        with pytest.raises(TypeError):
+            Often(*values, **named)
+
+
+@both
+def test_fields_as_mapping(kind: Any) -> None:
+    assert kind(1, "two")._asdict() == {"first": 1, "second": "two", "third": ()}
+
+
 def test_methods_and_classes_derived_from_it() -> None:
     one = Derived(1, "two", third=(3,))
     assert (one.total, one.doubled(), one._replace(first=2).doubled()) == (4, 8, 10)
