@@ -30,7 +30,11 @@ class Relay(ABC):
 
     def listening(self) -> socket.socket:
         """Make the socket where clients connect."""
-        return socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", 0))
+        # Inherited by each connection. asyncio sets it only where it knows that the protocol is TCP, and without it a
+        # second small write waits until the other side has acknowledged the first, up to 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
 
     def connected(self) -> socket.socket:
         """Make a connection to the server."""
