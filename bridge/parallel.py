@@ -25,7 +25,9 @@ class Batch(Generic[Item, Result]):
         self.stopped = threading.Event()
         self._function = function
         self._waiting: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[Item, Result] | BaseException | None] = queue.SimpleQueue()
+        # How each thread ended. Nothing is sent for an item: waking the waiting thread for each takes as long as a part
+        # of the work does.
+        self._ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._running = 0
         self._alone = False
         for item in self.items:
@@ -51,11 +53,11 @@ class Batch(Generic[Item, Result]):
             except queue.Empty:
                 break
             try:
-                self._answers.put((item, self._function(item)))
+                self.results[item] = self._function(item)
             except BaseException as error:  # noqa: BLE001 - a bug: `finish` raises it in the caller's thread
-                self._answers.put(error)
-                break
-        self._answers.put(None)
+                self._ends.put(error)
+                return
+        self._ends.put(None)
 
     def stop(self) -> None:
         """Start no further items, and wait briefly for the items in progress."""
@@ -71,22 +73,21 @@ class Batch(Generic[Item, Result]):
         if self._alone:
             self._alone, self._running = False, 1
             copy_context().run(self._work, deadline)  # a thread would have its own context variables
+        counted = 0
         while self._running:
             try:
-                answer = self._answers.get(timeout=min(step.pause, max(0.0, deadline - time.monotonic())))
+                bug = self._ends.get(timeout=min(step.pause, max(0.0, deadline - time.monotonic())))
             except queue.Empty:
                 if time.monotonic() >= deadline:
                     break
-                step.show()
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            if answer is None:
-                self._running -= 1
             else:
-                self.results[answer[0]] = answer[1]
-                step.add()
-        return self.results
+                if bug is not None:
+                    raise bug
+                self._running -= 1
+            done = len(self.results)
+            step.add(done - counted)
+            counted = done
+        return dict(self.results)  # a copy, because a late thread may still add to it
 
 
 def each(

@@ -55,7 +55,7 @@ class Events:
         What is returned gives one warning after the wave if some could not be written. One after the other, the first
         failure stops the rest.
         """
-        if wave.is_wide:
+        if wave.is_wide_with(len(notes[:MANY])):
             calls = [wave.add(partial(self._write_one, self._api, note, now)) for note in notes[:MANY]]
         else:
             calls = [wave.add(partial(self._write_all, notes[:MANY], now))]

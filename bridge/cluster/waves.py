@@ -63,6 +63,10 @@ class Wave:
         """True if calls are sent in parallel, so that one more call costs no time."""
         return self._api.is_far
 
+    def is_wide_with(self, more: int) -> bool:
+        """Return whether the calls are sent in parallel if so many more are added."""
+        return len(self._calls) + more >= MANY or self.is_wide
+
     def add(self, call: Callable[[], Result]) -> Sent[Result]:
         """Add a call, and return the object that will hold its outcome."""
         sent = Sent(call)
@@ -79,7 +83,7 @@ class Wave:
 
     def _send(self, step: ProgressStep) -> None:
         calls = self._calls
-        if len(calls) < 2 or not (len(calls) >= MANY or self.is_wide):
+        if len(calls) < 2 or not self.is_wide_with(0):
             for call in calls:
                 step.show()
                 call.outcome = call.send()

@@ -38,7 +38,16 @@ from bridge.plan.model import Change, ClusterName, Plan, is_first, place
 from bridge.provider import Revision
 from bridge.run.inputs import Agreed, Run, StateSeen, Wanted
 from bridge.run.line import RELEASE, Dial, dial
-from bridge.run.plan import compare, read_environment, read_environment_again, reviewed, tried_dry, try_changes
+from bridge.run.plan import (
+    compare,
+    read_environment,
+    read_environment_again,
+    read_live,
+    reviewed,
+    sound_memory,
+    tried_dry,
+    try_changes,
+)
 from bridge.run.view import Cluster
 
 if TYPE_CHECKING:
@@ -160,7 +169,10 @@ def sync_environment(
 
 
 def _release_and_tell(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:
-    """Release the Lease and write the Events: in parallel if the cluster is far away, otherwise in this order."""
+    """Release the Lease and write the Events: in parallel if the cluster is far away or there are many Events.
+
+    Otherwise, they are sent in this order.
+    """
     wave = Wave(cluster.api, max(run.deadline, time.monotonic()) + 2 * RELEASE)
     wave.add(cluster.lease.release)
     told = None if run.is_ending() else tell_events(plan, cluster, outcome, wave)  # an Event is not worth a delay
@@ -316,11 +328,13 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
     seen = cluster.look_marked([change.id for change in plan.changes], held=True)
     if wanted.seen is None or seen.mark != wanted.seen.mark:
         return None
-    fresh = compare(wanted, cluster, run, seen)
-    if fresh.memory == plan.memory and _versions(fresh) == _versions(plan):
+    live = read_live(cluster.objects, [one.id for one in wanted.resolution.desired], seen, run)
+    is_same = sound_memory(seen.memory, live, cluster) == plan.memory
+    if is_same and _versions(live) == _versions({one.id: one.live for one in plan.changes}):
         if run.review and (late := run.review.over(cluster.api)):  # waiting for the Lease may take an hour
             raise Refusal(*late)
         return plan
+    fresh = compare(wanted, cluster, run, seen._replace(live=live))
     if not fresh.refusals:
         fresh = reviewed(tried_dry(fresh, cluster.objects, run), wanted, cluster, run)
     if fresh.refusals and run.review:  # running again would not help
@@ -331,8 +345,8 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
     return fresh
 
 
-def _versions(plan: Plan) -> Mapping[ObjectId, str | None]:
-    return {change.id: change.live.resource_version if change.live else None for change in plan.changes}
+def _versions(live: Mapping[ObjectId, Live | None]) -> Mapping[ObjectId, str | None]:
+    return {id_: one.resource_version if one else None for id_, one in live.items()}
 
 
 def write_changes(plan: Plan, cluster: Cluster, run: Run, outcome: Outcome) -> None:

@@ -151,10 +151,8 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None =
     """
     objects, desired = cluster.objects, wanted.resolution.desired
     seen = seen or cluster.look(_ids(wanted))
-    memory = seen.memory
-    live = _read_live(objects, _ids(wanted), seen, run)
-    if memory is None or memory.lost:
-        memory = _rebuild(memory, live, objects.manager, cluster.store.target)
+    live = read_live(objects, _ids(wanted), seen, run)
+    memory = sound_memory(seen.memory, live, cluster)
     target = PlanTarget(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
@@ -185,8 +183,8 @@ def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     return plan
 
 
-def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: Run) -> Mapping[ObjectId, Live | None]:
-    """Read every object that the plan needs; raise one error for all objects that cannot be read.
+def read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: Run) -> Mapping[ObjectId, Live | None]:
+    """Read every object that the plan needs, except those already `seen`; raise one error for all that cannot be read.
 
     bridge may have lost the right to read an object that is no longer in the templates. It is then left out, except
     with --prune.
@@ -204,11 +202,13 @@ def _read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: 
     return {id_: one for id_, one in answers.items() if not isinstance(one, BridgeError)}
 
 
-def _rebuild(damaged: Memory | None, live: Mapping[ObjectId, Live | None], manager: str, target: str) -> Memory:
-    """Rebuild a lost state from the objects. If bridge wrote none of them, this is the first run."""
-    reason = damaged.lost if damaged and damaged.lost else f"{target} is gone"
-    memory = rebuilt([one for one in live.values() if one], manager, reason)
-    return memory if damaged or memory.objects else Memory()
+def sound_memory(memory: Memory | None, live: Mapping[ObjectId, Live | None], cluster: Cluster) -> Memory:
+    """Return the state, rebuilt from the objects if it is lost. If bridge wrote none of them, this is the first run."""
+    if memory and not memory.lost:
+        return memory
+    reason = memory.lost if memory and memory.lost else f"{cluster.store.target} is gone"
+    found = rebuilt([one for one in live.values() if one], cluster.objects.manager, reason)
+    return found if memory or found.objects else Memory()
 
 
 def tried_dry(plan: Plan, objects: Objects, run: Run, lease: Lease | None = None) -> Plan:

@@ -1,5 +1,6 @@
 """Kubernetes Events on what a sync changes or refuses, on both clusters."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -147,6 +148,19 @@ def test_many_objects_get_so_many_and_one_warning(offline_desk: Desk, monkeypatc
         "bridge: warning: the Events of this run: written for only 3 of 5 objects; the report lists them all"
     ]
     assert len(events(offline_desk)) == 3
+
+
+def test_many_events_are_written_side_by_side_to_near_cluster_too(offline_desk: Desk) -> None:
+    many(offline_desk, 20)
+    together = threading.Barrier(2)
+
+    def meet(method: str, path: str) -> None:
+        if method == "GET" and "/events/" in path:
+            together.wait(60)
+
+    offline_desk.target.embedded.intercept = meet
+    assert offline_desk.run("sync", "staging").err == ""
+    assert len(events(offline_desk)) == 20
 
 
 def test_long_name_is_cut_to_one_that_api_server_takes(desk: Desk) -> None:
