@@ -29,10 +29,13 @@ class _Items(NamedTuple):
 
 
 _Shape: TypeAlias = "str | Mapping[str, _Shape] | _Each | _Items"
-"""The expected shape of a value: one of the words in `_is_scalar`, or a mapping in which these fields are checked."""
+"""The expected shape of a value: one of the words in `_is_scalar`, or a mapping in which these fields are checked.
+
+Annotations with it are strings, as it is one: otherwise Python compiles it at each start.
+"""
 
 _TEXTS: Final = _Each("text")
-_META: Final[_Shape] = {
+_META: "Final[_Shape]" = {
     "name": "text",
     "namespace": "text",
     "uid": "text",
@@ -45,7 +48,7 @@ _META: Final[_Shape] = {
     "finalizers": _Items("text"),
     "ownerReferences": _Items({"kind": "text", "name": "text", "uid": "text"}),
 }
-_MANAGED: Final[_Shape] = _Items(
+_MANAGED: "Final[_Shape]" = _Items(
     {"manager": "text", "operation": "text", "time": "time", "subresource": "text", "fieldsV1": "tree"}
 )
 _DATA: Final[dict[str, _Shape]] = {
@@ -53,7 +56,7 @@ _DATA: Final[dict[str, _Shape]] = {
     "binaryData": _Each("base64"),
     "immutable": "flag",
 }
-_POD_TEMPLATE: Final[_Shape] = {"metadata": {"annotations": _TEXTS}}
+_POD_TEMPLATE: "Final[_Shape]" = {"metadata": {"annotations": _TEXTS}}
 _WORKLOAD: Final[Mapping[str, _Shape]] = {
     "spec": {
         "replicas": "number",

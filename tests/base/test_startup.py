@@ -48,6 +48,18 @@ from bridge.start import run
 run()
 """
 
+# The first string that is compiled costs a millisecond, because Python prepares its syntax trees for it.
+COMPILING = """
+import os, sys
+told = os.open(sys.argv.pop(1), os.O_WRONLY)
+def note(event, args):
+    if event == "compile" and sys._getframe(1).f_globals.get("__name__") == "typing":
+        os.write(told, f"{args[0]!r}\\n".encode())
+sys.addaudithook(note)
+from bridge.start import run
+run()
+"""
+
 PRELOADED = f"""
 import math, sys
 from pathlib import Path
@@ -181,6 +193,13 @@ def test_run_with_kubeconfig_loads_no_slow_package(loaded: Loaded, command: tupl
     assert {"bridge", "bridge_providers", "ssl", "http", "pyrage"} <= packages(modules)
     assert not packages(modules) & SLOW
     assert not modules & {"logging", "shutil", "tempfile", "dataclasses", "inspect", "bridge_providers.scaleway"}
+
+
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--first")])
+def test_run_compiles_no_annotation(loaded: Loaded, command: tuple[str, ...], tmp_path: Path) -> None:
+    with cluster(tmp_path / "kubeconfig"):
+        compiled = loaded(*command, *STAGING, script=COMPILING, KUBECONFIG=str(tmp_path / "kubeconfig"))
+    assert compiled == set()
 
 
 @pytest.mark.parametrize("command", [("plan",), ("status",), ("sync", "--first")])
