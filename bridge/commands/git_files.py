@@ -25,7 +25,7 @@ class GitFiles(NamedTuple):
     def named(self, trail: Trail, place: Place) -> Named:
         """Return the name of a place, which the document may no longer have."""
         for outline in trail.versions.values():
-            if place in outline.leaves and (named := self.names.of(trail.reference, outline).get(place)):
+            if place in outline.leaves and (named := self.names.of_place(trail.reference, outline, place)):
                 return named
         return Named(".".join(place[1]))
 

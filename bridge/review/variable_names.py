@@ -31,18 +31,18 @@ class VariableNames:
         self._environment: Final = environment
         self._templates: Final = templates
         self._uses: Final = all_uses(templates)
-        self._used: Final = {name for use in self._uses for name in use.names} | environment.infrastructure.keys()
+        used = {name for use in self._uses for name in use.names} | environment.infrastructure.keys()
+        self._without_reference: Final = used - environment.variables.keys()
 
     def of(self, reference: Reference, outline: Outline) -> Mapping[Place, Named]:
         """Return the name of each value in a document, without what only describes an object."""
         kinds = _objects(outline)
-        if kinds is None:
-            return {place: self._field(reference, place) for place in outline.leaves}
-        return {
-            (number, keys): self._key(kinds.get(number), keys)
-            for number, keys in outline.leaves
-            if keys and keys[0] in SECTIONS
-        }
+        found = {place: self._named(reference, kinds, place) for place in outline.leaves}
+        return {place: named for place, named in found.items() if named}
+
+    def of_place(self, reference: Reference, outline: Outline, place: Place) -> Named | None:
+        """Return the name of one value; None if it only describes an object."""
+        return self._named(reference, _objects(outline), place)
 
     def variables_of(self, key: str) -> frozenset[str]:
         """Return the variables that fill a key, which is called `KIND/NAME key KEY`."""
@@ -50,6 +50,12 @@ class VariableNames:
             (use.names or frozenset({use.key}) for use in self._uses if f"{use.object} key {use.key}" == key),
             frozenset(),
         )
+
+    def _named(self, reference: Reference, kinds: Mapping[int, ObjectId] | None, place: Place) -> Named | None:
+        if kinds is None:
+            return self._field(reference, place)
+        number, keys = place
+        return self._key(kinds.get(number), keys) if keys and keys[0] in SECTIONS else None
 
     def _field(self, reference: Reference, place: Place) -> Named:
         label = ".".join(place[1]) or reference.path
@@ -59,7 +65,7 @@ class VariableNames:
             if variable.reference.document == reference and _is_within(label, variable.reference.field)
         ]
         first = place[1][0] if place[1] else ""
-        if reference in self._environment.sources and first in self._used - self._environment.variables.keys():
+        if reference in self._environment.sources and first in self._without_reference:
             variables.append(first)
         return Named(variables[0] if len(variables) == 1 else label, tuple(variables))
 
