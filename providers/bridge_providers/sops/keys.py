@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.provider import Context, Denied, Problem, ProviderError, Unavailable
-from bridge_providers.sops import mac, shamir
+from bridge_providers.sops import mac
 from bridge_providers.sops.cipher import KEY_BYTES, Cipher
 from bridge_providers.sops.key_types import Failure, Group, joined
 from bridge_providers.sops.metadata import Metadata
@@ -175,6 +175,8 @@ def _threshold(block: Metadata) -> int:
 
 def _joined(shares: Sequence[bytes], block: Metadata) -> bytes:
     """Join shares, and check by the MAC that they belong together."""
+    from bridge_providers.sops import shamir  # noqa: PLC0415 - start-up: few files have key groups
+
     key = shamir.join(shares)
     if block.mac and not mac.opens(block, Cipher(key)):
         raise ProviderError(

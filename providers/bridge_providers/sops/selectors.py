@@ -19,7 +19,6 @@ is in clear. Writing is refused, because the comments decide whether a new value
 JSON and binary files have no comments: `unencrypted_comment_regex` encrypts all of such a file, and that is enforced.
 """
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -79,6 +78,8 @@ def _instead(target: Path, *, is_new: bool) -> str:
 
 
 def _word(path: Path | str) -> str:
+    import shlex  # noqa: PLC0415 - start-up: only a message needs it
+
     return shlex.quote(tree.printable(str(path)))
 
 
