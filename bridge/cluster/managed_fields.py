@@ -4,6 +4,7 @@ Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/#manage
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from bridge.objects import Field, Manager
@@ -34,7 +35,13 @@ def _fields(tree: Mapping[str, Any]) -> Iterator[Field]:
 def _names(tree: Mapping[str, Any], section: str) -> Iterator[Field]:
     for name in tree:
         if name.startswith("f:"):
-            yield Field(section, name[2:])
+            yield _field(section, name[2:])
+
+
+@lru_cache(maxsize=4096)
+def _field(section: str, name: str) -> Field:
+    """Return one Field for all objects that have it: a run with 1,000 Secrets reads 20,000."""
+    return Field(section, name)
 
 
 def reassigned(entries: list[dict[str, Any]], fields: frozenset[Field], manager: str) -> list[dict[str, Any]]:
