@@ -36,7 +36,7 @@ def thousand_unchanged(stage: Stage) -> Contest:
     """The same for a large environment."""
     thousand = Many(stage, "thousand-unchanged")
     check = watch(stage, thousand.namespaces, changes=False)
-    title = "sync, 1,000 Secrets of 5 keys, nothing to change, against the same"
+    title = "sync, 1,000 Secrets of 5 keys, nothing to change, against `sops -d \\| kubectl apply --server-side`"
     return Contest(title, thousand.ours, thousand.theirs, "0.3, 150 MiB", check=check)
 
 
@@ -44,7 +44,7 @@ def thousand_changed(stage: Stage) -> Contest:
     """Every key changes: dry-run and write of every object, against the write alone."""
     thousand = Many(stage, "thousand-changed")
     check = watch(stage, thousand.namespaces, changes=True)
-    title = "sync, 1,000 Secrets of 5 keys, all changed, against the same"
+    title = "sync, 1,000 Secrets of 5 keys, all changed, against `sops -d \\| kubectl apply --server-side`"
     return Contest(title, thousand.ours, thousand.theirs, "1.0, 150 MiB", thousand.change, check)
 
 
@@ -142,7 +142,8 @@ def history(stage: Stage) -> Contest:
 def offboard(stage: Stage) -> Contest:
     """The same history, of which every version counts; the list is not empty, so its status is 1."""
     ours, theirs = long_history(stage)
-    return Contest(f"offboard, the same {COMMITS:,} commits, against the same", ours.offboard, theirs, "2.0")
+    title = f"offboard, {COMMITS:,} commits and {FILES} SOPS files, against `git log -p` of the same files"
+    return Contest(title, ours.offboard, theirs, "2.0")
 
 
 def scaleway_known(stage: Stage) -> Contest:
