@@ -11,6 +11,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.cluster.choice import Search
+from bridge.named_tuple import MANY
 from tests.servers.apiserver import RealCluster
 from tests.servers.vault import DevVault
 from tests.team import VALUES
@@ -21,8 +22,11 @@ ID = "bridge-voice-agent-staging"
 
 def in_pod(monkeypatch: pytest.MonkeyPatch, account: Path) -> None:
     """Let a run find the files of a pod's service account in a folder."""
-    *others, _ = Search.__new__.__defaults__
-    monkeypatch.setattr(Search.__new__, "__defaults__", (*others, account))
+    search = Search.__new__
+    monkeypatch.setattr(Search, "_calls", MANY)  # after which a class keeps its constructor
+    monkeypatch.setattr(
+        Search, "__new__", lambda kind, *given, **named: search(kind, *given, **{"pod": account} | named)
+    )
 
 
 def example(folder: Path, namespace: str, **changes: str) -> Path:
