@@ -44,7 +44,7 @@ def thousand_changed(stage: Stage) -> Contest:
     """Every key changes: dry-run and write of every object, against the write alone."""
     thousand = Many(stage, "thousand-changed")
     check = watch(stage, thousand.namespaces, changes=True)
-    title = "sync, 1,000 Secrets of 5 keys, all changed, against `sops -d \\| kubectl apply --server-side`"
+    title = "sync, 1,000 Secrets of 5 keys, every key changed, against `sops -d \\| kubectl apply --server-side`"
     return Contest(title, thousand.ours, thousand.theirs, "1.0, 150 MiB", thousand.change, check)
 
 
