@@ -64,7 +64,7 @@ class Wave:
         return self._api.is_far
 
     def is_wide_with(self, more: int) -> bool:
-        """Return whether the calls are sent in parallel if so many more are added."""
+        """Return whether this wave would be sent in parallel with `more` calls added to it."""
         return len(self._calls) + more >= MANY or self.is_wide
 
     def add(self, call: Callable[[], Result]) -> Sent[Result]:

@@ -328,7 +328,7 @@ def _read_again(plan: Plan, wanted: Wanted, cluster: Cluster, run: Run) -> Plan 
     seen = cluster.look_marked([change.id for change in plan.changes], held=True)
     if wanted.seen is None or seen.mark != wanted.seen.mark:
         return None
-    live = read_live(cluster.objects, [one.id for one in wanted.resolution.desired], seen, run)
+    live = read_live(wanted, cluster, run, seen)
     is_same = sound_memory(seen.memory, live, cluster) == plan.memory
     if is_same and _versions(live) == _versions({one.id: one.live for one in plan.changes}):
         if run.review and (late := run.review.over(cluster.api)):  # waiting for the Lease may take an hour

@@ -149,14 +149,13 @@ def compare(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen | None =
 
     The plan's `refusals` are the reasons against it. Raise an error if the cluster cannot be read.
     """
-    objects, desired = cluster.objects, wanted.resolution.desired
     seen = seen or cluster.look(_ids(wanted))
-    live = read_live(objects, _ids(wanted), seen, run)
+    live = read_live(wanted, cluster, run, seen)
     memory = sound_memory(seen.memory, live, cluster)
-    target = PlanTarget(wanted.environment.name, wanted.namespace, objects.manager, cluster.name)
+    target = PlanTarget(wanted.environment.name, wanted.namespace, cluster.objects.manager, cluster.name)
     resolution = wanted.resolution
     allowed = run.allowed._replace(accepted=wanted.environment.accept_older)
-    plan = build(target, Now(desired, resolution.manifests, live), resolution.sources, memory, allowed)
+    plan = build(target, Now(resolution.desired, resolution.manifests, live), resolution.sources, memory, allowed)
     plan = plan._replace(warnings=(*cluster.warnings, *resolution.warnings, *plan.warnings), stores=wanted.stores)
     return with_ages(plan, wanted, cluster.now()) if wanted.stored else plan
 
@@ -183,14 +182,15 @@ def inspect(wanted: Wanted, cluster: Cluster, run: Run) -> Plan:
     return plan
 
 
-def read_live(objects: Objects, ids: Sequence[ObjectId], seen: StateSeen, run: Run) -> Mapping[ObjectId, Live | None]:
+def read_live(wanted: Wanted, cluster: Cluster, run: Run, seen: StateSeen) -> Mapping[ObjectId, Live | None]:
     """Read every object that the plan needs, except those already `seen`; raise one error for all that cannot be read.
 
     bridge may have lost the right to read an object that is no longer in the templates. It is then left out, except
     with --prune.
     """
-    wanted = set(ids)
-    left = [id_ for id_ in (seen.memory.objects if seen.memory else ()) if id_ not in wanted]
+    objects, ids = cluster.objects, _ids(wanted)
+    desired = set(ids)
+    left = [id_ for id_ in (seen.memory.objects if seen.memory else ()) if id_ not in desired]
     answers = {**(seen.live or objects.listed(ids))}
     missing = [id_ for id_ in (*ids, *left) if id_ not in answers]
     answers.update(on_each(objects.get, missing, objects.api, run.deadline, "reading {} of {} objects"))
